@@ -1,0 +1,58 @@
+"""`kpcn`: finds the command's module, runs it, and prints our errors for a person."""
+
+from importlib import import_module
+
+import click
+
+from kpcn_core import __version__
+from kpcn_core.errors import KpcnError
+
+# command -> (module that defines it, its line on the first page); a module is imported when used
+COMMANDS = {
+    "demo": ("kpcn_core.cli.demo", "Denoise the shipped sequence and show it before and after."),
+    "denoise": ("kpcn_core.cli.denoise", "Denoise a frame or a sequence of EXR files."),
+    "inspect": ("kpcn_core.cli.inspect", "Show what an EXR holds and how it maps to AOVs."),
+    "compare": ("kpcn_core.cli.compare", "Measure images against a reference."),
+    "models": ("kpcn_core.cli.models", "List the networks that ship, and how they were trained."),
+    "render": ("kpcn_core.cli.render", "Render a Mitsuba scene with every AOV."),
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module only when it runs, so that `kpcn --help` is instant."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of the command and return the click command of the same name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(COMMANDS[cmd_name][0])
+        command = getattr(module, cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Turn our errors into one message on stderr and exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except KpcnError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="kpcn")
+def main() -> None:
+    """Denoise rendered images and sequences by predicted kernels.
+
+    \b
+    Example:
+      kpcn denoise "shot.####.exr" -o "clean.####.exr"
+    """

@@ -1,0 +1,45 @@
+"""Errors that a person caused and can mend. Standard library only: hosts import this.
+
+Every message says where, what was expected, what was found and what to do. ``cli/main.py`` prints
+the message alone; any other exception is a bug of ours and keeps its traceback.
+"""
+
+
+class KpcnError(Exception):
+    """Base of all errors whose message is meant for a person."""
+
+
+class UnreadableFile(KpcnError):
+    """A file does not exist, is not an image, is truncated, or holds what cannot be handled."""
+
+
+class UnwritableFile(KpcnError):
+    """An output cannot be written: read-only, full, a folder, or it exists already."""
+
+
+class MissingAov(KpcnError):
+    """A file has no layer for an AOV that is needed."""
+
+
+class InvalidPixels(KpcnError):
+    """The pixels cannot be used: wrong size, or not one finite value."""
+
+
+class UnknownName(KpcnError):
+    """A source, network, device, AOV or option value that does not exist."""
+
+
+class MissingDependency(KpcnError):
+    """An optional package or a shared library that the request needs is not installed."""
+
+
+class InvalidScene(KpcnError):
+    """A renderer cannot load or render the scene."""
+
+
+class InvalidWeights(KpcnError):
+    """A weights file is damaged, or does not match its own description."""
+
+
+class MissingFrames(KpcnError):
+    """A sequence has no files, or lacks frames that were asked for."""

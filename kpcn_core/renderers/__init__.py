@@ -1,0 +1,1 @@
+"""Renderers that can be asked for samples. Each is imported only in its own adapter."""

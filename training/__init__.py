@@ -1,0 +1,1 @@
+"""The training studio: procedural scenes, data sets, patches, stages, releases."""
