@@ -1,0 +1,20 @@
+"""Source-aware encoder (paper §3.2): the only part that differs between sources."""
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class Encoder(nn.Module):
+    """Two 3x3 convolutions from one source's input planes to the common features."""
+
+    def __init__(self, planes: int, channels: int, fold: int) -> None:
+        super().__init__()
+        self.fold = fold
+        self.first = nn.Conv2d(planes * fold * fold, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, planes: Tensor) -> Tensor:
+        """Input planes [B,P,H,W], H and W multiples of fold -> features [B,C,H/fold,W/fold]."""
+        folded = functional.pixel_unshuffle(planes, self.fold)
+        features: Tensor = self.second(functional.relu(self.first(folded)))
+        return features

@@ -1,0 +1,24 @@
+"""Kernel predictor (paper §3.1): features -> one k x k kernel per pixel, before softmax."""
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class KernelPredictor(nn.Module):
+    """One layer to k*k logits; folded features are unfolded to full resolution before it."""
+
+    def __init__(self, channels: int, kernel: int, fold: int) -> None:
+        super().__init__()
+        # Half of the channels a pixel: unfolding the k*k logits themselves would be far dearer.
+        width = channels if fold == 1 else channels // 2
+        self.unfold = (
+            nn.Identity()
+            if fold == 1
+            else nn.Sequential(nn.Conv2d(channels, width * fold * fold, 1), nn.PixelShuffle(fold))
+        )
+        self.logits = nn.Conv2d(width, kernel * kernel, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features [B,C,H/fold,W/fold] -> logits [B,k*k,H,W]."""
+        logits: Tensor = self.logits(functional.relu(self.unfold(features)))
+        return logits
