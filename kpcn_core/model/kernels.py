@@ -1,5 +1,6 @@
 """Kernel predictor (paper §3.1): features -> one k x k kernel per pixel, before softmax."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -16,9 +17,14 @@ class KernelPredictor(nn.Module):
             if fold == 1
             else nn.Sequential(nn.Conv2d(channels, width * fold * fold, 1), nn.PixelShuffle(fold))
         )
-        self.logits = nn.Conv2d(width, kernel * kernel, 1)
+        self.logits = nn.Linear(width, kernel * kernel)
 
     def forward(self, features: Tensor) -> Tensor:
         """Features [B,C,H/fold,W/fold] -> logits [B,k*k,H,W]."""
-        logits: Tensor = self.logits(functional.relu(self.unfold(features)))
-        return logits
+        full = functional.relu(self.unfold(features))
+        # A matrix product with the taps outermost: a channels-last convolution would give k*k
+        # numbers a pixel side by side, and turning them around costs more than the product.
+        pixels = full.flatten(2).contiguous()
+        weight = self.logits.weight.expand(len(pixels), -1, -1)
+        logits = torch.baddbmm(self.logits.bias[:, None], weight, pixels)
+        return logits.view(len(pixels), -1, *full.shape[-2:])

@@ -57,9 +57,21 @@ class Network(nn.Module):
         features = convolutions * self.config.fold + self.config.fold - 1
         return max(features, self.config.kernel // 2)
 
+    @property
+    def bytes_per_pixel(self) -> int:
+        """Most float32 bytes that filtering one pixel holds at a time, rounded up.
+
+        Either the logits with their softmax (three copies) or the features of a residual block
+        (four) beside the input planes; the filtered image is small.
+        """
+        config = self.config
+        features = 4 * config.channels / config.fold**2 + config.channels
+        planes = 2 * max(sum(PLANES[name] for name in read) for read in config.encoders.values())
+        return int(4 * (max(3 * config.kernel**2, features) + planes + config.channels)) + 64
+
 
 def _xavier(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d):
+    if isinstance(module, nn.Conv2d | nn.Linear):
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:
             nn.init.zeros_(module.bias)

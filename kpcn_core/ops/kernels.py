@@ -1,9 +1,12 @@
 """Apply per-pixel kernels to an image (paper §3.1, Eq. 3 and 4)."""
 
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
 # The least weight that a tap can have beside the largest, so that the weights of a pixel whose
@@ -28,13 +31,14 @@ def apply_kernels(radiance: Tensor, logits: Tensor, valid: Tensor | None = None)
     valid = torch.ones_like(radiance[:, :1]) if valid is None else valid.to(radiance.dtype)
     # The mask travels as one more channel: its filtered value is the sum of the valid weights.
     image = torch.cat([torch.where(valid > 0, radiance, 0.0), valid], dim=1)
-    sums = _weighted_sum(image, softmax_numerators(logits), size)
+    sums: Tensor = _WeightedSum.apply(image, softmax_numerators(logits), size)  # type: ignore[no-untyped-call]
     return sums[:, :-1] / sums[:, -1:]
 
 
 def softmax_numerators(logits: Tensor) -> Tensor:
-    """exp(z - max z) per pixel [B,k*k,H,W], in float32, never below exp(-LOGIT_RANGE)."""
-    logits = logits.float()
+    """exp(z - max z) per pixel [B,k*k,H,W], at least float32, never below exp(-LOGIT_RANGE)."""
+    # Contiguous: the planes of single taps are read one after another.
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32)).contiguous()
     peak = logits.detach().amax(dim=1, keepdim=True)
     return (logits - peak).clamp(min=-LOGIT_RANGE).exp()
 
@@ -47,15 +51,41 @@ def kernel_size(logits: Tensor) -> int:
     return size
 
 
-def _weighted_sum(image: Tensor, weights: Tensor, size: int) -> Tensor:
-    """Sum of weight times shifted image over all taps, [B,C,H,W]."""
-    height, width = image.shape[-2:]
-    padded = functional.pad(image, [size // 2] * 4)
-    total = torch.zeros_like(image)
-    # Tap by tap: nothing of size C*k*k is ever stored. unbind, because the gradient of k*k slices
-    # would be k*k tensors of the full size.
-    for tap, weight in enumerate(weights.unbind(dim=1)):
-        row, column = divmod(tap, size)
-        shifted = padded[..., row : row + height, column : column + width]
-        total = torch.addcmul(total, weight[:, None], shifted)
-    return total
+class _WeightedSum(torch.autograd.Function):
+    """Sum of weight times shifted image over the taps of each pixel's kernel.
+
+    Tap by tap and image by image, so that nothing of size C*k*k is stored and each step stays in
+    the cache; autograd over the same loop is four times slower and holds every product.
+    """
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, image: Tensor, weights: Tensor, size: int) -> Tensor:
+        """Image [B,C,H,W], weights [B,k*k,H,W] -> [B,C,H,W]."""
+        padded = functional.pad(image, [size // 2] * 4)
+        total = torch.zeros_like(image)
+        for total_b, padded_b, weights_b in zip(total, padded, weights, strict=True):
+            for tap, shifted in enumerate(_shifts(padded_b, size)):
+                total_b.addcmul_(weights_b[tap], shifted)
+        ctx.save_for_backward(padded, weights)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor, None]:
+        """Only the weights are learned; the image is data."""
+        padded, weights = ctx.saved_tensors
+        size = math.isqrt(weights.shape[1])
+        result = torch.empty_like(weights)
+        for result_b, padded_b, gradient_b in zip(result, padded, gradient, strict=True):
+            for tap, shifted in enumerate(_shifts(padded_b, size)):
+                product = torch.mul(gradient_b[0], shifted[0], out=result_b[tap])
+                for channel in range(1, len(shifted)):
+                    product.addcmul_(gradient_b[channel], shifted[channel])
+        return None, result, None
+
+
+def _shifts(padded: Tensor, size: int) -> Iterator[Tensor]:
+    """The image [C,H,W] under each tap, row by row, as views of the padded image."""
+    height, width = (length - size + 1 for length in padded.shape[-2:])
+    for row in range(size):
+        for column in range(size):
+            yield padded[:, row : row + height, column : column + width]

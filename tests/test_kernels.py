@@ -1,0 +1,79 @@
+"""Kernel application against a slow float64 twin, and its properties (paper Eq. 3 and 4)."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.testing import assert_close
+
+from kpcn_core.ops.kernels import apply_kernels
+
+
+def unfolded(radiance: Tensor, logits: Tensor, valid: Tensor) -> Tensor:
+    """Eq. 3 and 4 as they are written: every tap of every pixel at once."""
+    size = int(logits.shape[1] ** 0.5)
+
+    def taps(image: Tensor) -> Tensor:
+        columns = functional.unfold(image, size, padding=size // 2)
+        return columns.reshape(*image.shape[:2], size * size, *image.shape[-2:])
+
+    masked = logits[:, None].masked_fill(taps(valid) == 0, -torch.inf)
+    return (taps(radiance) * masked.softmax(dim=2)).sum(dim=2)
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(7)
+
+
+def test_matches_the_float64_twin_with_masked_pixels(generator: torch.Generator) -> None:
+    radiance = torch.rand(2, 3, 9, 7, dtype=torch.float64, generator=generator)
+    logits = 4 * torch.randn(2, 25, 9, 7, dtype=torch.float64, generator=generator)
+    valid = (torch.rand(2, 1, 9, 7, generator=generator) > 0.3).double()
+    assert_close(apply_kernels(radiance, logits, valid), unfolded(radiance, logits, valid))
+
+
+def test_gradient_of_the_logits_matches_finite_differences(generator: torch.Generator) -> None:
+    radiance = torch.rand(1, 2, 4, 5, dtype=torch.float64, generator=generator)
+    logits = torch.randn(1, 9, 4, 5, dtype=torch.float64, generator=generator, requires_grad=True)
+    valid = torch.ones(1, 1, 4, 5, dtype=torch.float64)
+    valid[..., 2, 2] = 0
+    assert torch.autograd.gradcheck(lambda z: apply_kernels(radiance, z, valid), (logits,))
+
+
+def test_a_constant_image_stays_constant_up_to_its_borders(generator: torch.Generator) -> None:
+    image = torch.full((1, 3, 8, 8), 0.25)
+    logits = 10 * torch.randn(1, 49, 8, 8, generator=generator)
+    assert_close(apply_kernels(image, logits), image)
+
+
+def test_layers_that_add_up_still_add_up(generator: torch.Generator) -> None:
+    first, second = torch.rand(2, 1, 3, 8, 8, generator=generator)
+    logits = torch.randn(1, 25, 8, 8, generator=generator)
+    total = apply_kernels(first + second, logits)
+    assert_close(apply_kernels(first, logits) + apply_kernels(second, logits), total)
+
+
+def test_a_masked_pixel_reaches_no_output_even_where_its_weight_is_largest() -> None:
+    radiance = torch.ones(1, 1, 5, 5)
+    valid = torch.ones(1, 1, 5, 5)
+    radiance[..., 2, 2], valid[..., 2, 2] = torch.nan, 0
+    logits = torch.full((1, 9, 5, 5), -1000.0)
+    logits[:, 4] = 1000.0  # every kernel wants its own centre
+    assert_close(apply_kernels(radiance, logits, valid), torch.ones(1, 1, 5, 5))
+
+
+def test_a_kernel_without_a_valid_pixel_gives_nan_not_a_made_up_value() -> None:
+    nothing = torch.zeros(1, 1, 3, 3)
+    assert apply_kernels(nothing, torch.zeros(1, 9, 3, 3), nothing).isnan().all()
+
+
+def test_half_precision_logits_are_normalized_in_float32(generator: torch.Generator) -> None:
+    radiance = torch.rand(1, 3, 6, 6, generator=generator)
+    logits = torch.randn(1, 25, 6, 6, generator=generator).half()
+    assert apply_kernels(radiance, logits).dtype == torch.float32
+
+
+def test_an_even_kernel_is_refused() -> None:
+    with pytest.raises(ValueError, match="odd k"):
+        apply_kernels(torch.ones(1, 3, 4, 4), torch.zeros(1, 16, 4, 4))
