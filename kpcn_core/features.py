@@ -131,8 +131,8 @@ def available_planes(aovs: Mapping[str, object]) -> set[str]:
     split = "diffuse" in aovs and "albedo" in aovs
     needed = ("diffuse_mse", "specular_mse", "albedo_mse") if split else ("color_mse",)
     found = {"color", "irradiance_flag"}
-    found |= {guide for guide in ("albedo", "normal") if guide in aovs}
-    found |= {f"{guide}_variance" for guide in ("albedo", "normal") if f"{guide}_mse" in aovs}
+    guides = {guide for guide in ("albedo", "normal") if guide in aovs}
+    found |= guides | {f"{guide}_variance" for guide in guides if f"{guide}_mse" in aovs}
     if all(name in aovs for name in needed):
         found.add("color_variance")
     return found
