@@ -1,0 +1,83 @@
+"""Option types that several commands share."""
+
+import re
+
+import click
+
+from kpcn_core.aov import AOVS
+
+UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+class Memory(click.ParamType):
+    """A number of bytes, as "4G" or "512M"."""
+
+    name = "size"
+
+    def convert(
+        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Text to bytes."""
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)i?B?", value.strip(), re.IGNORECASE)
+        if match is None or float(match[1]) == 0:
+            self.fail(f"'{value}' is not a size; write for example 512M or 4G.", param, ctx)
+        return int(float(match[1]) * UNITS[match[2].upper()])
+
+
+class TileSize(click.ParamType):
+    """A tile's side in pixels, or "auto" (None)."""
+
+    name = "auto|pixels"
+
+    def convert(
+        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | None:
+        """Text to pixels."""
+        if value == "auto":
+            return None
+        if not str(value).isdecimal() or int(value) < 1:
+            self.fail(f"'{value}' is neither auto nor a number of pixels.", param, ctx)
+        return int(value)
+
+
+class AovNames(click.ParamType):
+    """AOV names separated by commas."""
+
+    name = "names"
+
+    def convert(
+        self,
+        value: str | tuple[str, ...],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[str, ...]:
+        """Text to names, each of which must exist."""
+        names = value if isinstance(value, tuple) else tuple(value.split(","))
+        for name in names:
+            if name not in AOVS:
+                self.fail(f"'{name}' is no AOV; there are {', '.join(AOVS)}.", param, ctx)
+        return names
+
+
+class AovLayer(click.ParamType):
+    """One `--aov NAME=LAYER`."""
+
+    name = "name=layer"
+
+    def convert(
+        self,
+        value: str | tuple[str, str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[str, str]:
+        """Text to (AOV, layer)."""
+        if isinstance(value, tuple):
+            return value
+        name, equals, layer = value.partition("=")
+        if not equals or not layer or name not in AOVS:
+            self.fail(
+                f"'{value}' must be NAME=LAYER, where NAME is one of {', '.join(AOVS)}.", param, ctx
+            )
+        return name, layer

@@ -1,0 +1,67 @@
+"""How long work is shown: a bar on a terminal, a plain line a step elsewhere."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import click
+
+
+class Bar(Protocol):
+    """Progress over a number of items."""
+
+    def part(self, done: int, total: int) -> None:
+        """`done` of `total` parts of the current item are finished."""
+
+    def item(self, text: str) -> None:
+        """The current item is finished; `text` says what came of it."""
+
+    def failed(self, text: str) -> None:
+        """The current item failed; `text` says why."""
+
+
+class _Lines:
+    """Items as lines."""
+
+    def part(self, done: int, total: int) -> None:
+        """Lines are for whole items."""
+
+    def item(self, text: str) -> None:
+        """One line on stdout."""
+        click.echo(text)
+
+    def failed(self, text: str) -> None:
+        """One line on stderr."""
+        click.echo(f"Error: {text}", err=True)
+
+
+@contextmanager
+def progress(label: str, items: int) -> Iterator[Bar]:
+    """Show progress over some items; warnings of the library go to stderr above the bar.
+
+    Args:
+        label: what is being done.
+        items: how many will be finished.
+    """
+    if not sys.stderr.isatty():
+        with _warnings(logging.StreamHandler()):
+            yield _Lines()
+        return
+    # Imported here: it takes a tenth of a second.
+    from kpcn_core.cli.progress_bar import RichBar
+
+    with RichBar(label, items) as bar, _warnings(bar.handler):
+        yield bar
+
+
+@contextmanager
+def _warnings(handler: logging.Handler) -> Iterator[None]:
+    logger = logging.getLogger("kpcn_core")
+    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
