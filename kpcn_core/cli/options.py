@@ -9,7 +9,7 @@ from kpcn_core.aov import AOVS
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
-class Memory(click.ParamType):
+class Memory(click.ParamType[int]):
     """A number of bytes, as "4G" or "512M"."""
 
     name = "size"
@@ -26,7 +26,7 @@ class Memory(click.ParamType):
         return int(float(match[1]) * UNITS[match[2].upper()])
 
 
-class TileSize(click.ParamType):
+class TileSize(click.ParamType[int | None]):
     """A tile's side in pixels, or "auto" (None)."""
 
     name = "auto|pixels"
@@ -42,7 +42,7 @@ class TileSize(click.ParamType):
         return int(value)
 
 
-class AovNames(click.ParamType):
+class AovNames(click.ParamType[tuple[str, ...]]):
     """AOV names separated by commas."""
 
     name = "names"
@@ -61,7 +61,7 @@ class AovNames(click.ParamType):
         return names
 
 
-class AovLayer(click.ParamType):
+class AovLayer(click.ParamType[tuple[str, str]]):
     """One `--aov NAME=LAYER`."""
 
     name = "name=layer"
