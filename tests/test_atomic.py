@@ -21,6 +21,12 @@ def write(path: Path, text: str, *, overwrite: bool = False) -> None:
         temporary.write_text(text)
 
 
+def fail(path: Path, error: BaseException) -> None:
+    with replaced(path, overwrite=True) as temporary:
+        temporary.write_text("half")
+        raise error
+
+
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
@@ -40,9 +46,8 @@ def test_nothing_is_left_and_the_old_file_stays_when_the_body_fails(
     target: Path, error: type[BaseException]
 ) -> None:
     write(target, "old")
-    with pytest.raises(error), replaced(target, overwrite=True) as temporary:
-        temporary.write_text("half")
-        raise error
+    with pytest.raises(error):
+        fail(target, error())
     assert target.read_text() == "old"
     assert names(target.parent) == ["out.exr"]
 
@@ -57,9 +62,9 @@ def test_an_existing_file_is_replaced_only_on_request(target: Path) -> None:
 
 
 def test_a_full_disk_is_one_clear_error(target: Path) -> None:
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     with pytest.raises(UnwritableFile, match=r"out\.exr: cannot be written: No space left"):
-        with replaced(target):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fail(target, full)
     assert names(target.parent) == []
 
 
