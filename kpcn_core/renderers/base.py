@@ -1,15 +1,17 @@
 """What every renderer gives: an accumulation of samples per pixel that merges exactly."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kpcn_core.frame import Frame
+from kpcn_core.frame import Frame, Pixels
 
 SamplingMap = NDArray[np.uint32]  # [H,W] samples per pixel
+Float64 = NDArray[np.float64]
+Progress = Callable[[int, int], None]  # samples done, samples in all
 
 
 @dataclass(frozen=True)
@@ -20,20 +22,59 @@ class Accumulation:
         count: samples taken [H,W].
         mean: AOV name to mean over the samples, float64 [C,H,W]; 0 where count is 0.
         deviation: AOV name to sum of squared deviations from the mean, float64 [C,H,W].
-            AOVs without it (motion, depth) have no variance twin.
+        closest: AOV name to its value at the sample nearest to the camera, float32 [C,H,W]:
+            "depth" and motion, whose averages over an edge would belong to no surface.
     """
 
-    count: NDArray[np.uint32]
-    mean: Mapping[str, NDArray[np.float64]]
-    deviation: Mapping[str, NDArray[np.float64]]
+    count: SamplingMap
+    mean: Mapping[str, Float64]
+    deviation: Mapping[str, Float64]
+    closest: Mapping[str, Pixels] = field(default_factory=dict)
 
     def merged(self, other: "Accumulation") -> "Accumulation":
         """Both passes together, as if all samples had been taken in one (Chan et al. 1979)."""
-        raise NotImplementedError
+        mean, deviation = {}, {}
+        for aov in self.mean:
+            mean[aov], deviation[aov] = merge_moments(
+                (self.count, self.mean[aov], self.deviation[aov]),
+                (other.count, other.mean[aov], other.deviation[aov]),
+            )
+        closest = merge_closest(self.closest, other.closest)
+        return Accumulation(self.count + other.count, mean, deviation, closest)
 
     def frame(self) -> Frame:
-        """The AOVs, with `*_mse` = deviation / (n (n-1)), the variance of the mean."""
-        raise NotImplementedError
+        """The AOVs as float32, with `*_mse` twins: the variance of the pixel mean.
+
+        `*_mse` = deviation / (n (n-1)). One sample alone says nothing about its variance; such a
+        pixel gets the square of its mean, as if it were as noisy as it is bright.
+        """
+        count = self.count.astype(np.float64)
+        aovs = {aov: mean.astype(np.float32) for aov, mean in self.mean.items()}
+        for aov, deviation in self.deviation.items():
+            variance = deviation / np.maximum(count * (count - 1), 1)
+            known = np.where(self.count > 1, variance, np.square(self.mean[aov]))
+            aovs[f"{aov}_mse"] = known.astype(np.float32)
+        return Frame({**aovs, **self.closest, "sample_count": count.astype(np.float32)[None]})
+
+
+def merge_moments(
+    first: tuple[SamplingMap, Float64, Float64], second: tuple[SamplingMap, Float64, Float64]
+) -> tuple[Float64, Float64]:
+    """Mean and deviation of two (count, mean, deviation) together; counts without channels."""
+    (count_a, mean_a, deviation_a), (count_b, mean_b, deviation_b) = first, second
+    total = np.maximum(count_a + count_b, 1).astype(np.float64)
+    difference = mean_b - mean_a
+    mean = mean_a + difference * (count_b / total)
+    spread = np.square(difference) * (count_a.astype(np.float64) * count_b / total)
+    return mean, deviation_a + deviation_b + spread
+
+
+def merge_closest(first: Mapping[str, Pixels], second: Mapping[str, Pixels]) -> dict[str, Pixels]:
+    """Per pixel the values of whichever has the smaller depth."""
+    if not first:
+        return {}
+    nearer = second["depth"] < first["depth"]
+    return {aov: np.where(nearer, second[aov], first[aov]) for aov in first}
 
 
 class Renderer(Protocol):
@@ -44,6 +85,8 @@ class Renderer(Protocol):
         """(height, width) in pixels."""
         ...
 
-    def render(self, samples: int | SamplingMap, seed: int) -> Accumulation:
+    def render(
+        self, samples: int | SamplingMap, seed: int, progress: Progress | None = None
+    ) -> Accumulation:
         """Take this many new samples in each pixel. Different seeds are independent."""
         ...
