@@ -17,10 +17,10 @@ CODE = ("kpcn_core", "training", "benchmarks", "plugins")
 # A package, or the modules that share a first word (exr, exr_write), have one place.
 LAYERS = (
     {"errors"},
-    {"aov", "source", "atomic", "protocol"},
+    {"aov", "source", "atomic", "extras", "protocol"},
     {"ops", "frame", "device", "client"},
     {"weights", "tiling", "features", "exr", "sequence", "model"},
-    {"denoiser", "metrics", "oidn"},
+    {"denoiser", "metrics", "oidn", "picture", "provenance"},
     {"worker", "adaptive", "export", "farm", "report", "timeline", "renderers", "demo"},
     {"cli"},
 )
@@ -38,6 +38,7 @@ HOMES = {
     "pyluxcore": ("kpcn_core/renderers/luxcore*",),
     "pyoidn": ("kpcn_core/oidn.py",),
     "flip_evaluator": ("kpcn_core/metrics.py",),
+    "PIL": ("kpcn_core/picture.py", "benchmarks/*"),
     "torchmetrics": ("kpcn_core/metrics.py", "training/*"),
     "training": ("training/*", "benchmarks/*"),
     "benchmarks": ("benchmarks/*",),
