@@ -1,0 +1,54 @@
+"""A scene for tests: a renderer that adds noise of known size to a pattern, in no time."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kpcn_core.renderers.base import Accumulation, SamplingMap
+
+SIZE = (48, 64)
+
+
+@dataclass(frozen=True)
+class NoisyScene:
+    """Stripes and a disk; each sample's color is its mean times an exponential variable."""
+
+    seed: int
+    size: tuple[int, int] = SIZE
+
+    def renderer(self) -> "NoisyScene":
+        return self
+
+    def truth(self) -> dict[str, np.ndarray]:
+        """AOV to its mean [3,H,W]."""
+        generator = np.random.default_rng([self.seed, 0])
+        rows, columns = np.mgrid[: self.size[0], : self.size[1]]
+        phase, period, turn = generator.uniform([0, 6, 0], [6, 20, np.pi])
+        stripes = np.sin((rows * np.sin(turn) + columns * np.cos(turn)) * 6.28 / period + phase) > 0
+        disk = np.hypot(rows - self.size[0] / 2, columns - self.size[1] / 2) < self.size[0] / 3
+        tint = generator.uniform(0.2, 0.9, (3, 2))
+        albedo = np.where(stripes, tint[:, :1, None], tint[:, 1:, None])
+        diffuse = albedo * np.where(disk, 2.0, 0.5)
+        specular = np.broadcast_to(np.where(disk, 0.3, 0.05), albedo.shape)
+        normal = np.stack([disk * 1.0, stripes * 0.0, 1.0 - disk])
+        return {
+            "color": diffuse + specular,
+            "diffuse": diffuse,
+            "specular": specular,
+            "albedo": albedo,
+            "normal": normal,
+        }
+
+    def render(self, samples: int | SamplingMap, seed: int) -> Accumulation:
+        generator = np.random.default_rng([self.seed, seed, 1])
+        count = np.broadcast_to(np.asarray(samples, np.uint32), self.size)
+        mean, deviation = {}, {}
+        for aov, truth in self.truth().items():
+            spread = 0.0 if aov in ("albedo", "normal") else 1.0
+            # The mean and the squared deviations of n exponential samples, by their own laws.
+            factor = 1 + spread * (generator.gamma(count, 1 / count, truth.shape) - 1)
+            mean[aov] = truth * factor
+            squares = generator.gamma(np.maximum(count - 1, 1), 1.0, truth.shape)
+            deviation[aov] = spread * truth**2 * squares * (count > 1)
+        mean["color"] = mean["diffuse"] + mean["specular"]
+        return Accumulation(count.copy(), mean, deviation)

@@ -1,0 +1,216 @@
+"""`kpcn-train`: make data, train, validate, release."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from kpcn_core.errors import KpcnError
+
+if TYPE_CHECKING:
+    from training.dataset import Recipe
+
+FOLDER = click.Path(path_type=Path, file_okay=False)
+FILE = click.Path(path_type=Path, dir_okay=False)
+UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+class Group(click.Group):
+    """Prints our errors for a person."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Turn our errors into one message on stderr and exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except KpcnError as error:
+            raise click.ClickException(str(error)) from error
+
+
+class Duration(click.ParamType[float]):
+    """A time, as "90m" or "1.5h", in seconds."""
+
+    name = "time"
+
+    def convert(
+        self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Text to seconds."""
+        if isinstance(value, float):
+            return value
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", str(value))
+        if match is None:
+            self.fail(f"'{value}' is no time; write for example 90m or 1.5h.", param, ctx)
+        return float(match[1]) * UNITS[match[2]]
+
+
+class Seeds(click.ParamType[range]):
+    """A range of seeds, as "0-399"."""
+
+    name = "first-last"
+
+    def convert(
+        self, value: str | range, param: click.Parameter | None, ctx: click.Context | None
+    ) -> range:
+        """Text to a range that includes its last seed."""
+        if isinstance(value, range):
+            return value
+        match = re.fullmatch(r"(\d+)(?:-(\d+))?", value)
+        if match is None or int(match[2] or match[1]) < int(match[1]):
+            self.fail(f"'{value}' is no range of seeds; write for example 0-399.", param, ctx)
+        return range(int(match[1]), int(match[2] or match[1]) + 1)
+
+
+class SampleCounts(click.ParamType[tuple[int, ...]]):
+    """Samples per pixel, as "2,2,4,8"."""
+
+    name = "counts"
+
+    def convert(
+        self,
+        value: str | tuple[int, ...],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[int, ...]:
+        """Text to numbers; a variance needs two samples."""
+        if isinstance(value, tuple):
+            return value
+        if not re.fullmatch(r"\d+(,\d+)*", value):
+            self.fail(f"'{value}' must be numbers with commas, as 2,2,4,8.", param, ctx)
+        counts = tuple(int(count) for count in value.split(","))
+        if min(counts) < 2:
+            self.fail("each count must be 2 or more: one sample has no variance.", param, ctx)
+        return counts
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    r"""Make training data, train networks, release weights.
+
+    \b
+    Example:
+      kpcn-train render data --seeds 0-399
+      kpcn-train fit data run --max-time 90m
+      kpcn-train release run single-frame.safetensors
+    """
+
+
+@main.command()
+@click.argument("folder", type=FOLDER)
+@click.option("--seeds", type=Seeds(), required=True, help="Scenes to render, e.g. 0-399.")
+@click.option("--spp", type=SampleCounts(), default="2,2,4,8,16,32", show_default=True)
+@click.option("--reference-spp", type=click.IntRange(2), default=512, show_default=True)
+@click.option("--reference-time", type=Duration(), help="Enough for a reference, e.g. 60s.")
+def render(
+    folder: Path,
+    seeds: range,
+    spp: tuple[int, ...],
+    reference_spp: int,
+    reference_time: float | None,
+) -> None:
+    """Render procedural scenes into FOLDER; goes on where it was stopped."""
+    from training import rendering, scenes
+    from training.signals import stop_requests
+
+    goal = rendering.ReferenceGoal(reference_spp, reference_time or float("inf"))
+    with stop_requests() as stop:
+        made = rendering.render(folder, seeds, scenes.scene, _recipe(spp), goal, stop)
+        for seed, entry in made:
+            click.echo(
+                f"seed {seed}: {entry.file}, reference {entry.reference_spp} spp, "
+                f"{entry.seconds:.1f} s"
+            )
+        if stop():
+            click.echo("Stopped. Run the same command again to go on.")
+
+
+@main.command()
+@click.argument("data", type=FOLDER)
+@click.argument("run", type=FOLDER)
+@click.option("--config", default="single-frame", show_default=True, help="A name or a TOML file.")
+@click.option("--max-time", type=Duration(), help="Of this session, e.g. 90m.")
+@click.option("--max-steps", type=click.IntRange(1), help="Of the whole training.")
+@click.option("--decay/--no-decay", default=True, help="Let the learning rate fall at the end.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 …")
+@click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: all cores]")
+@click.option("--workers", type=click.IntRange(0), default=0, show_default=True)
+def fit(
+    data: Path,
+    run: Path,
+    config: str,
+    max_time: float | None,
+    max_steps: int | None,
+    decay: bool,
+    device: str,
+    threads: int | None,
+    workers: int,
+) -> None:
+    """Train on DATA, with logs and checkpoints in RUN; goes on from RUN's checkpoint."""
+    import torch
+
+    from kpcn_core.device import choose_device
+    from training.config import load
+    from training.fit import fit as run_fit
+    from training.schedule import Budget, session_clock
+    from training.signals import stop_requests
+
+    if threads:
+        torch.set_num_threads(threads)
+    budget = Budget(max_steps, max_time, decay, session_clock())
+    with stop_requests() as stop:
+        stage = run_fit(
+            load(config),
+            data,
+            run,
+            budget,
+            device=choose_device(device),
+            workers=workers,
+            stop=stop,
+        )
+    click.echo(f"{run}: {stage.trainer.global_step} steps.")
+
+
+@main.command()
+@click.argument("data", type=FOLDER)
+@click.argument("run", type=FOLDER)
+@click.option("--spp", type=SampleCounts(), default="2,4,8,16,32", show_default=True)
+@click.option("--encoder", default="kpcn", show_default=True)
+def validate(data: Path, run: Path, spp: tuple[int, ...], encoder: str) -> None:
+    """SMAPE of RUN's averaged weights on the held-out views of DATA, before and after."""
+    from training.dataset import Dataset
+    from training.fit import CHECKPOINT
+    from training.release import averaged_network, read_checkpoint
+    from training.validation import samples, summary
+
+    network = averaged_network(read_checkpoint(run / CHECKPOINT))
+    held_out = Dataset(data).validation
+    for line in summary(network, samples(held_out, spp), encoder):
+        click.echo(line)
+
+
+@main.command()
+@click.argument("run", type=FOLDER)
+@click.argument("output", type=FILE)
+@click.option("--command", default="kpcn-train fit DATA RUN", show_default=True)
+def release(run: Path, output: Path, command: str) -> None:
+    """Write RUN's averaged weights, and how they came to be, to OUTPUT."""
+    from training.fit import CHECKPOINT
+    from training.release import release as write
+
+    for key, value in write(run / CHECKPOINT, output, command).items():
+        click.echo(f"{key}: {value}")
+
+
+def _recipe(spp: Iterable[int]) -> Recipe:
+    from importlib.metadata import version
+
+    from training.dataset import Recipe
+
+    return Recipe(
+        generator=f"training.scenes of kpcn {version('kpcn')}",
+        renderer=f"mitsuba {version('mitsuba')}",
+        spp=tuple(spp),
+    )

@@ -1,0 +1,186 @@
+"""Training configuration: TOML with strict keys."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from kpcn_core.errors import InvalidWeights, UnreadableFile
+from kpcn_core.model.config import ModelConfig
+from training.errors import InvalidConfig
+
+CONFIGS = Path(__file__).with_name("configs")
+STAGES = ("single-frame",)
+
+
+@dataclass(frozen=True)
+class BatchConfig:
+    """What a batch is made of.
+
+    Attributes:
+        size: patches a batch.
+        crop: side of a patch, a multiple of the network's fold.
+        uniform: part of the patches that lie anywhere; the others are chosen by content.
+        generic: part of the batches for the encoder without variance.
+        exposure_error: the exposure is off by up to 2 to the power of this.
+        reference_noise: a pixel counts 1 / (1 + this * relative variance of its reference).
+        rescan_steps: look for new views every so many steps.
+    """
+
+    size: int = 12
+    crop: int = 96
+    uniform: float = 0.2
+    generic: float = 0.25
+    exposure_error: float = 0.5
+    reference_noise: float = 4.0
+    rescan_steps: int = 200
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """What is made small.
+
+    Attributes:
+        epsilon: of SMAPE.
+        detach: take SMAPE's denominator as given.
+        gradient: weight of the error of gradients; 0 leaves it out.
+    """
+
+    epsilon: float = 1e-2
+    detach: bool = False
+    gradient: float = 0.0
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """How it is made small.
+
+    Attributes:
+        rate: learning rate of Adam between warm-up and decay.
+        warmup: steps over which it rises to that.
+        decay: part of the budget, at its end, over which it falls to 0 along a cosine.
+        beta2: Adam's memory of squared gradients.
+        clip: largest norm of a gradient.
+        average: decay of the moving average of the weights, which is what is released.
+    """
+
+    rate: float = 1e-3
+    warmup: int = 300
+    decay: float = 0.3
+    beta2: float = 0.99
+    clip: float = 1.0
+    average: float = 0.999
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What happens beside the steps.
+
+    Attributes:
+        seed: of the first weights and of all batches.
+        log_steps: write the loss every so many steps.
+        checkpoint_minutes: save everything every so often.
+        validate_minutes: measure held-out views every so often.
+        validation_views: at most so many held-out views.
+        validation_spp: sample counts of their noisy images, reached as nearly as buffers allow.
+    """
+
+    seed: int = 1
+    log_steps: int = 10
+    checkpoint_minutes: float = 5.0
+    validate_minutes: float = 10.0
+    validation_views: int = 8
+    validation_spp: tuple[int, ...] = (4, 32)
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """One stage of training."""
+
+    stage: str = "single-frame"
+    network: ModelConfig = field(default_factory=ModelConfig)
+    batches: BatchConfig = field(default_factory=BatchConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    run: RunConfig = field(default_factory=RunConfig)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as `from_dict` reads them."""
+        return asdict(self)
+
+
+def load(name: str) -> TrainingConfig:
+    """Read a configuration that ships, by name, or a TOML file by path.
+
+    Raises:
+        UnreadableFile: there is no such file.
+        InvalidConfig: it is not TOML, has an unknown key, or a value that cannot be used.
+    """
+    path = CONFIGS / f"{name}.toml"
+    if not path.is_file():
+        path = Path(name)
+    if not path.is_file():
+        shipped = ", ".join(sorted(found.stem for found in CONFIGS.glob("*.toml")))
+        raise UnreadableFile(f"{name}: no such configuration. Shipped: {shipped}; or give a path.")
+    try:
+        values = tomllib.loads(path.read_text())
+    except ValueError as error:
+        raise InvalidConfig(f"{path}: not a TOML file: {error}.") from error
+    return from_dict(values, str(path))
+
+
+def from_dict(values: Mapping[str, Any], where: str) -> TrainingConfig:
+    """Build a configuration from plain values; `where` is for errors."""
+    config = _built(TrainingConfig, values, where)
+    assert isinstance(config, TrainingConfig)
+    if config.stage not in STAGES:
+        raise InvalidConfig(
+            f"{where}: stage '{config.stage}' does not exist; there are: {', '.join(STAGES)}."
+        )
+    if config.batches.crop % config.network.fold:
+        raise InvalidConfig(
+            f"{where}: [batches] crop = {config.batches.crop} must be a multiple of "
+            f"[network] fold = {config.network.fold}."
+        )
+    return config
+
+
+def _built(kind: type, values: Mapping[str, Any], where: str) -> object:
+    """A dataclass from a table of exactly its fields, nested ones from nested tables."""
+    types = get_type_hints(kind)
+    known = [item.name for item in fields(kind)]
+    for key in values:
+        if key not in known:
+            raise InvalidConfig(f"{where}: unknown key '{key}'. Known here: {', '.join(known)}.")
+    arguments = {
+        key: _value(types[key], value, f"{where} [{key}]") for key, value in values.items()
+    }
+    try:
+        return kind(**arguments)
+    except InvalidWeights as error:
+        raise InvalidConfig(f"{where}: {error}") from error
+
+
+def _value(kind: Any, value: Any, where: str) -> Any:
+    if isinstance(kind, type) and hasattr(kind, "__dataclass_fields__"):
+        return _built(kind, _checked(dict, value, where), where)
+    if kind in (int, str, bool):
+        return _checked(kind, value, where)
+    if kind is float:
+        return float(_checked((int, float), value, where))
+    if kind == tuple[int, ...]:
+        return tuple(_checked(int, item, where) for item in _checked((list, tuple), value, where))
+    # Encoders: name to planes. ModelConfig checks the planes.
+    table = _checked(dict, value, where)
+    return {name: tuple(_checked((list, tuple), planes, where)) for name, planes in table.items()}
+
+
+def _checked(kind: type | tuple[type, ...], value: Any, where: str) -> Any:
+    # A bool is an int to Python, but no person means one by the other.
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        names = " or ".join(
+            item.__name__ for item in (kind if isinstance(kind, tuple) else (kind,))
+        )
+        raise InvalidConfig(f"{where}: expected {names}; found {value!r}.")
+    return value

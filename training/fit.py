@@ -1,0 +1,216 @@
+"""Run a stage of training: from its data and configuration to checkpoints."""
+
+import logging
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import timedelta
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from training import validation
+from training.batches import Batch, Batches
+from training.config import TrainingConfig
+from training.dataset import Dataset
+from training.errors import InvalidConfig
+from training.schedule import Budget
+from training.stages import SingleFrame
+from training.validation import Sample
+
+CHECKPOINT = "last.ckpt"
+# What a checkpoint must agree on with the configuration that goes on from it.
+FIXED = ("stage", "network")
+
+
+def fit(
+    config: TrainingConfig,
+    data: Path,
+    run: Path,
+    budget: Budget,
+    *,
+    device: torch.device | None = None,
+    workers: int = 0,
+    stop: Callable[[], bool] = lambda: False,
+) -> SingleFrame:
+    """Train until the budget is spent or a stop is asked for; go on from the run's checkpoint.
+
+    Args:
+        config: the stage and everything about it.
+        data: folder of a data set, which may still grow.
+        run: folder of logs and checkpoints.
+        budget: steps, seconds or both.
+        device: where to compute; None is the CPU.
+        workers: processes that make batches; 0 makes them between steps.
+        stop: asked after each step whether to end.
+
+    Returns:
+        The trained stage; its network holds the averaged weights.
+
+    Raises:
+        TrainingDiverged: the loss is no longer finite.
+        InvalidDataset: there is nothing to train on.
+        InvalidConfig: the run was started with another network or stage.
+    """
+    dataset = Dataset(data)
+    checkpoint = run / CHECKPOINT
+    if checkpoint.exists():
+        _check_same(config, checkpoint)
+    torch.manual_seed(config.run.seed)
+    stage = SingleFrame(config, budget, run)
+    # Checkpoints come first: at the end, Average replaces the weights that training goes on with.
+    callbacks = [Ending(budget, stop), Checkpoints(checkpoint, config, dataset), Average(config)]
+    trainer = _trainer(config, run, budget, device, callbacks)
+    trainer.fit(
+        stage,
+        datamodule=Data(dataset, config, workers),
+        ckpt_path=checkpoint if checkpoint.exists() else None,
+        weights_only=False,
+    )
+    return stage
+
+
+class Data(LightningDataModule):
+    """Batches from the step that training is at, and held-out images."""
+
+    def __init__(self, dataset: Dataset, config: TrainingConfig, workers: int) -> None:
+        super().__init__()
+        self.dataset = dataset
+        self.config = config
+        self.workers = workers
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Called after a checkpoint is loaded, so that the step is known."""
+        assert self.trainer is not None
+        config = self.config
+        batches = Batches(
+            self.dataset,
+            config.batches,
+            config.network.encoders,
+            config.run.seed,
+            start=self.trainer.global_step,
+        )
+        return DataLoader(batches, batch_size=None, num_workers=self.workers)
+
+    def val_dataloader(self) -> list[Any] | DataLoader[Sample]:
+        """Held-out images; none if none is rendered yet."""
+        run = self.config.run
+        views = self.dataset.validation[: run.validation_views]
+        samples = validation.samples(views, run.validation_spp)
+        return DataLoader(samples, batch_size=None) if samples else []  # type: ignore[arg-type]
+
+
+class Ending(Callback):
+    """Ends training after a step once the time is over or somebody asks for it."""
+
+    def __init__(self, budget: Budget, stop: Callable[[], bool]) -> None:
+        self.budget = budget
+        self.stop = stop
+
+    def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
+        """Ask once a step."""
+        if self.stop() or self.budget.spent(trainer.global_step) >= 1.0:
+            trainer.should_stop = True
+
+
+class Checkpoints(Callback):
+    """Saves everything every few minutes and at the end, so that any loss of time is small."""
+
+    def __init__(self, path: Path, config: TrainingConfig, dataset: Dataset) -> None:
+        self.path = path
+        self.config = config
+        self.dataset = dataset
+        self.saved = time.monotonic()
+
+    def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
+        """Save if it is time."""
+        age = time.monotonic() - self.saved
+        if trainer.should_stop or age > 60 * self.config.run.checkpoint_minutes:
+            # Lightning writes a temporary file and renames it.
+            trainer.save_checkpoint(self.path)
+            self.saved = time.monotonic()
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add what a release wants to tell."""
+        manifest = self.dataset.manifest
+        checkpoint["kpcn"] = {
+            "config": asdict(self.config),
+            "recipe": asdict(manifest.recipe),
+            "licence": manifest.licence,
+            "data": manifest.digest(),
+            "views": len(self.dataset.training),
+            "device": str(pl_module.device),
+        }
+
+
+class Average(WeightAveraging):
+    """Moving average of the weights; validated and released in their place."""
+
+    def __init__(self, config: TrainingConfig) -> None:
+        limit = config.optimizer.average
+
+        def average(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
+            # A short memory at first: else the random first weights would stay for long.
+            decay = min(limit, (1 + float(count)) / (10 + float(count)))
+            return torch.lerp(current, averaged, decay)
+
+        super().__init__(avg_fn=average)
+
+
+def _trainer(
+    config: TrainingConfig,
+    run: Path,
+    budget: Budget,
+    device: torch.device | None,
+    callbacks: list[Callback],
+) -> Trainer:
+    """A trainer that prints nothing but warnings."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    # Batches depend on the step alone, which is how they resume; a worker a core is no gain here.
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*dataloader is not resumable.*")
+    cuda = device is not None and device.type == "cuda"
+    return Trainer(
+        accelerator="cuda" if cuda else "cpu",
+        devices=[device.index or 0] if cuda and device is not None else 1,
+        max_epochs=-1,
+        max_steps=-1 if budget.steps is None else budget.steps,
+        gradient_clip_val=config.optimizer.clip,
+        val_check_interval=timedelta(minutes=config.run.validate_minutes),
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        log_every_n_steps=config.run.log_steps,
+        callbacks=callbacks,
+        logger=_loggers(run),
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+def _loggers(run: Path) -> list[Logger]:
+    """CSV always, TensorBoard if it is installed; a folder a session, none is overwritten."""
+    csv = CSVLogger(run, name="logs", flush_logs_every_n_steps=1)
+    if find_spec("tensorboard") is None:
+        return [csv]
+    return [csv, TensorBoardLogger(run, name="logs", version=csv.version)]
+
+
+def _check_same(config: TrainingConfig, checkpoint: Path) -> None:
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=False)["kpcn"]["config"]
+    for key in FIXED:
+        if saved[key] != asdict(config)[key]:
+            raise InvalidConfig(
+                f"{checkpoint}: was trained with {key} = {saved[key]}; the configuration says "
+                f"{asdict(config)[key]}. Train in a new folder, or restore the configuration."
+            )

@@ -1,0 +1,46 @@
+"""What training makes small."""
+
+import torch
+from torch import Tensor
+
+EPSILON = 1e-2
+
+
+def smape(
+    denoised: Tensor,
+    reference: Tensor,
+    weight: Tensor | None = None,
+    epsilon: float = EPSILON,
+    detach: bool = False,
+) -> Tensor:
+    """Symmetric mean absolute percentage error (paper §3.4), a number.
+
+    Args:
+        denoised: exposed colors [B,3,H,W].
+        reference: the same without noise.
+        weight: how much each pixel counts [B,1,H,W].
+        epsilon: keeps dark pixels from dominating.
+        detach: take the denominator as given, so that a pixel gains nothing by being brighter.
+    """
+    scale = denoised.detach() if detach else denoised
+    error = (denoised - reference).abs() / (scale.abs() + reference.abs() + epsilon)
+    return weighted_mean(error, weight)
+
+
+def gradient_error(denoised: Tensor, reference: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Mean L1 error of the differences between neighbours of log(1+x), a number: edges count."""
+    difference = denoised.abs().log1p() - reference.abs().log1p()
+    total = denoised.new_zeros(())
+    for dim in (-1, -2):
+        steps = difference.diff(dim=dim).abs()
+        there = None if weight is None else weight.narrow(dim, 1, weight.shape[dim] - 1)
+        total = total + weighted_mean(steps, there)
+    return total
+
+
+def weighted_mean(values: Tensor, weight: Tensor | None) -> Tensor:
+    """Mean of [B,C,H,W] with weights [B,1,H,W]; a pixel of weight 0 may hold anything."""
+    if weight is None:
+        return values.mean()
+    counted = torch.where(weight > 0, values * weight, 0.0)
+    return counted.sum() / (weight.sum() * values.shape[1]).clamp(min=1e-6)

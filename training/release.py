@@ -1,0 +1,74 @@
+"""From a checkpoint to a weights file that says where it comes from."""
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kpcn_core import weights
+from kpcn_core.errors import UnreadableFile
+from kpcn_core.model.network import Network
+from training.config import from_dict
+from training.errors import InvalidConfig
+
+PREFIX = "network."
+
+
+def release(checkpoint: Path, output: Path, command: str) -> dict[str, str]:
+    """Write the averaged weights of a checkpoint; give the provenance that went with them.
+
+    Args:
+        checkpoint: written by `fit`. A pickle: read only what you made yourself.
+        output: the weights file to write or replace.
+        command: the training command, to tell others.
+    """
+    state = read_checkpoint(checkpoint)
+    network = averaged_network(state)
+    provenance = provenance_of(state, command)
+    weights.save(output, network, provenance)
+    return provenance
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Everything that `fit` saved."""
+    if not path.is_file():
+        raise UnreadableFile(f"{path}: no such checkpoint. Train first with `kpcn-train fit`.")
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=False)
+    if "kpcn" not in state:
+        raise InvalidConfig(f"{path}: not a checkpoint of `kpcn-train fit`.")
+    return state
+
+
+def averaged_network(state: dict[str, Any]) -> Network:
+    """The network with its averaged weights, in evaluation mode."""
+    network = Network(from_dict(state["kpcn"]["config"], "checkpoint").network)
+    # Lightning's averaging stores the average where the weights would be.
+    tensors = {
+        name.removeprefix(PREFIX): tensor
+        for name, tensor in state["state_dict"].items()
+        if name.startswith(PREFIX)
+    }
+    network.load_state_dict(tensors, strict=True)
+    return network.eval()
+
+
+def provenance_of(state: dict[str, Any], command: str) -> dict[str, str]:
+    """How the weights came to be, for the header of their file."""
+    known = state["kpcn"]
+    config, steps = known["config"], state["global_step"]
+    return {
+        "stage": config["stage"],
+        "date": date.today().isoformat(),
+        "steps": str(steps),
+        "samples_seen": str(steps * config["batches"]["size"]),
+        "views": str(known["views"]),
+        "data_sha256": known["data"],
+        "data_licence": known["licence"],
+        "data_recipe": json.dumps(known["recipe"], sort_keys=True),
+        "device": known["device"],
+        "training_config": json.dumps(config, sort_keys=True),
+        "training_command": command,
+        "licence": "Apache-2.0",
+    }

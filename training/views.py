@@ -1,0 +1,126 @@
+"""View: one image of a data set, as independent noisy buffers and a reference.
+
+A file is safetensors. Each buffer has its sample count and, per AOV, the mean and the square root
+of the summed squared deviations. The root is what lets half precision hold a variance: its range
+is that of the colors themselves.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from kpcn_core.atomic import replaced
+from kpcn_core.renderers.base import Accumulation
+from training.errors import InvalidDataset
+
+AOVS = ("color", "diffuse", "specular", "albedo", "normal")
+REFERENCE = "reference"
+# Relative to the values of the array; half precision rounds by 0.0005 unless values are too small.
+HALF_TOLERANCE = 1e-3
+
+Array = NDArray[np.float32]
+
+ALL = slice(None)
+
+
+def write(path: Path, buffers: Mapping[str, Accumulation]) -> None:
+    """Store named accumulations as one view; atomic, replaces an older file.
+
+    Args:
+        path: the file to make.
+        buffers: "reference" and the noisy ones, all of one size, each with every AOV of `AOVS`.
+    """
+    arrays = {}
+    for name, buffer in buffers.items():
+        arrays[f"{name}/count"] = compact(buffer.count[None])
+        for aov in AOVS:
+            arrays[f"{name}/mean/{aov}"] = compact(buffer.mean[aov])
+            arrays[f"{name}/spread/{aov}"] = compact(np.sqrt(buffer.deviation[aov]))
+    with replaced(path, overwrite=True) as temporary:
+        save_file(arrays, temporary)
+
+
+def compact(values: NDArray[np.floating | np.integer]) -> NDArray[Any]:
+    """Half precision if that changes no value noticeably, else single. Nothing is clamped."""
+    single = values.astype(np.float32)
+    with np.errstate(over="ignore"):
+        half = single.astype(np.float16)
+    typical = np.abs(single).mean()
+    error = np.abs(half.astype(np.float32) - single)
+    # Not finite after rounding makes the comparison false as well.
+    fits = bool((error <= HALF_TOLERANCE * (np.abs(single) + typical)).all())
+    return np.ascontiguousarray(half if fits else single)
+
+
+class View:
+    """A stored view. Pixels are read from the mapped file when asked for.
+
+    Attributes:
+        path: its file.
+        seed: the seed of its scene.
+        size: (height, width).
+        spp: name of each noisy buffer to its samples per pixel, rounded.
+    """
+
+    def __init__(self, path: Path, seed: int) -> None:
+        self.path = path
+        self.seed = seed
+        try:
+            self._file: Any = safe_open(path, framework="numpy")
+            names = {key.partition("/")[0] for key in self._file.keys()}  # noqa: SIM118
+            counts = {name: self._file.get_tensor(f"{name}/count") for name in names}
+        except (OSError, SafetensorError) as error:
+            raise InvalidDataset(f"{path}: not a view, or damaged: {error}.") from error
+        if REFERENCE not in names or len(names) < 2:
+            raise InvalidDataset(
+                f"{path}: expected noisy buffers and a reference; found {sorted(names)}. "
+                f"Remove the file and run `kpcn-train render` again."
+            )
+        self.size: tuple[int, int] = counts[REFERENCE].shape[-2:]
+        noisy = sorted(names - {REFERENCE})
+        self.spp = {name: round(float(counts[name].mean(dtype=np.float64))) for name in noisy}
+
+    def color(self, buffers: Sequence[str]) -> Array:
+        """Mean color of merged buffers, whole image [3,H,W]."""
+        counts = self._read(buffers, "count", ALL, ALL)
+        return _mean(self._read(buffers, "mean/color", ALL, ALL), counts)
+
+    def aovs(
+        self, buffers: Sequence[str], rows: slice = ALL, columns: slice = ALL
+    ) -> dict[str, Array]:
+        """Merge buffers as if all their samples had been taken in one pass (Chan et al. 1979).
+
+        Args:
+            buffers: names, at least one.
+            rows: part of the image to read.
+            columns: part of the image to read.
+
+        Returns:
+            Each AOV and its `*_mse` twin (variance of the pixel mean), float32 [3,h,w].
+        """
+        counts = self._read(buffers, "count", rows, columns)
+        total = counts.sum(axis=0)
+        merged = {}
+        for aov in AOVS:
+            means = self._read(buffers, f"mean/{aov}", rows, columns)
+            spreads = self._read(buffers, f"spread/{aov}", rows, columns)
+            mean = _mean(means, counts)
+            deviation = (spreads**2 + counts * (means - mean) ** 2).sum(axis=0)
+            merged[aov] = mean
+            merged[f"{aov}_mse"] = deviation / np.maximum(total * (total - 1), 1)
+        return merged
+
+    def _read(self, buffers: Sequence[str], key: str, rows: slice, columns: slice) -> Array:
+        """One array of several buffers [N,C,h,w]."""
+        slices = [self._file.get_slice(f"{name}/{key}")[:, rows, columns] for name in buffers]
+        return np.stack(slices).astype(np.float32)
+
+
+def _mean(means: Array, counts: Array) -> Array:
+    """Mean [C,h,w] over all samples of buffers with these means [N,C,h,w] and counts [N,1,h,w]."""
+    return np.asarray((counts * means).sum(axis=0) / np.maximum(counts.sum(axis=0), 1))
