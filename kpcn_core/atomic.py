@@ -26,7 +26,7 @@ def replaced(path: Path, overwrite: bool = False) -> Iterator[Path]:
         UnwritableFile: `path` exists and may not be replaced, is no plain file or is read-only; or
             the operating system refuses (full disk, no permission), also while the body writes.
     """
-    target = _checked(path, overwrite)
+    target = check_writable(path, overwrite)
     temporary = target.with_name(f".{target.stem}.{uuid4().hex[:12]}{target.suffix}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -43,8 +43,12 @@ def replaced(path: Path, overwrite: bool = False) -> Iterator[Path]:
         _remove(temporary)
 
 
-def _checked(path: Path, overwrite: bool) -> Path:
-    """Where to write: `path` with its links followed."""
+def check_writable(path: Path, overwrite: bool = False) -> Path:
+    """Where to write: `path` with its links followed. For failing before long work, too.
+
+    Raises:
+        UnwritableFile: as `replaced`, as far as it can be told beforehand.
+    """
     try:
         target = path.resolve()
         there = target.stat() if target.exists() else None
