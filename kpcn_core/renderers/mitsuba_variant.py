@@ -4,7 +4,7 @@ import os
 import sys
 from functools import cache
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 from kpcn_core.errors import MissingDependency
 
@@ -18,7 +18,7 @@ LLVM_ADVICE = (
 
 
 @cache
-def load_mitsuba() -> ModuleType:
+def load_mitsuba() -> Any:
     """Import Mitsuba and set the fastest variant that works on this machine.
 
     An LLVM that pip installed is preferred to the system's, which may be too old: LLVM 15 aborts
@@ -54,7 +54,7 @@ def load_mitsuba() -> ModuleType:
     )
 
 
-def _compute(mitsuba: ModuleType) -> None:
+def _compute(mitsuba: Any) -> None:
     """Run one small kernel: only that shows whether the backend is usable."""
     import drjit
 

@@ -1,0 +1,46 @@
+"""Procedural scenes: one seed, one view. All content is computed; nothing is loaded.
+
+Rooms teach indirect light, openings and flat textured surfaces; piles of objects teach materials,
+silhouettes and skies (see docs/training.md for the shares).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kpcn_core.renderers.mitsuba import MitsubaRenderer
+from training.scenes.piles import pile
+from training.scenes.rooms import room
+from training.scenes.stage import Stage
+
+# Raise it with every change that alters what a seed gives.
+VERSION = 1
+SIZE = (120, 160)
+ROOMS = 0.6
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A view of a procedural scene.
+
+    Attributes:
+        stage: what is in it.
+        size: (height, width) of the image in pixels.
+    """
+
+    stage: Stage
+    size: tuple[int, int]
+
+    def renderer(self, time: int = 0, motion: bool = False) -> MitsubaRenderer:
+        """A renderer of one frame; with `motion`, its neighbours give the motion AOVs."""
+        around = [
+            self.stage.scene(self.size, time + step) if motion else None for step in (-1, 1)
+        ]
+        return MitsubaRenderer.from_dict(self.stage.scene(self.size, time), *around)
+
+
+def scene(seed: int, size: tuple[int, int] = SIZE) -> Scene:
+    """The scene of a seed; the same for every call with the same `VERSION`."""
+    rng = np.random.default_rng([VERSION, seed])
+    build = room if rng.random() < ROOMS else pile
+    return Scene(build(rng), size)
