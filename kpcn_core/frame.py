@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from kpcn_core.aov import AOVS
 from kpcn_core.errors import InvalidPixels, MissingAov, UnknownName
+from kpcn_core.layer import Channel
 
 Pixels = NDArray[np.float32]  # [C,H,W]
 
@@ -33,7 +34,8 @@ class Frame:
         origin: (x, y) of the data window's top-left pixel.
         source: name of the source that these AOVs came from (paper §3.2).
         path: the file it was read from; its other layers are copied from there on writing.
-        metadata: header attributes to write (str, int, float); for rendered frames.
+        metadata: header attributes that are texts or numbers.
+        channels: for each AOV that `path` holds as it is, the channels of its planes there.
     """
 
     aovs: Mapping[str, Pixels]
@@ -42,6 +44,7 @@ class Frame:
     source: str = "kpcn"
     path: Path | None = None
     metadata: Mapping[str, str | int | float] = field(default_factory=dict)
+    channels: Mapping[str, tuple[Channel, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.aovs:

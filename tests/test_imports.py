@@ -17,9 +17,9 @@ CODE = ("kpcn_core", "training", "benchmarks", "plugins")
 # A package, or the modules that share a first word (exr, exr_write), have one place.
 LAYERS = (
     {"errors"},
-    {"aov", "source", "atomic", "extras", "protocol"},
+    {"aov", "layer", "source", "mapping", "atomic", "extras", "protocol"},
     {"ops", "frame", "device", "client"},
-    {"weights", "tiling", "features", "exr", "sequence", "model"},
+    {"weights", "tiling", "features", "exr", "motion", "sequence", "model"},
     {"denoiser", "metrics", "oidn", "picture", "provenance"},
     {"worker", "adaptive", "export", "farm", "report", "timeline", "renderers", "demo"},
     {"cli"},
@@ -29,7 +29,7 @@ LAYERS = (
 HOMES = {
     "click": ("kpcn_core/cli/*", "training/cli.py"),
     "rich": ("kpcn_core/cli/*",),
-    "OpenImageIO": ("kpcn_core/exr*.py",),
+    "OpenEXR": ("kpcn_core/exr*.py",),
     "opentimelineio": ("kpcn_core/timeline.py",),
     "lightning": ("training/*",),
     "mitsuba": ("kpcn_core/renderers/mitsuba*", "training/*", "benchmarks/*"),
@@ -149,7 +149,7 @@ def test_what_hosts_import_is_standard_library_only() -> None:
 def test_help_is_light() -> None:
     script = (
         "import sys; from kpcn_core.cli.main import main; main(['--help'], standalone_mode=False);"
-        "print(sorted({'torch', 'numpy', 'OpenImageIO', 'rich'} & set(sys.modules)))"
+        "print(sorted({'torch', 'numpy', 'OpenEXR', 'rich'} & set(sys.modules)))"
     )
     run = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT

@@ -1,0 +1,133 @@
+"""Which channels of a file make up which AOV."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from kpcn_core.aov import AOVS, RGB, XY, XYZ, Aov
+from kpcn_core.errors import MissingAov, UnknownName
+from kpcn_core.layer import Channel, Layer, LayerSet
+from kpcn_core.source import Recipe, Source
+
+# Channels that may stand in for an AOV's own suffixes, in this order.
+EQUIVALENTS = {RGB: (RGB,), XYZ: (XYZ, RGB), XY: (XY, ("R", "G"), ("U", "V"))}
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where an AOV is in a file.
+
+    Attributes:
+        recipe: how it is made of layers; with the layers' full names.
+        terms: for each summed layer its channels, as many as the AOV has.
+        factor: channels of the layer to multiply with.
+    """
+
+    recipe: Recipe
+    terms: tuple[tuple[Channel, ...], ...]
+    factor: tuple[Channel, ...] = ()
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """All channels that it needs."""
+        return tuple(channel for term in self.terms for channel in term) + self.factor
+
+
+def find_aovs(
+    source: Source, layers: LayerSet, overrides: Mapping[str, str] | None = None
+) -> dict[str, Found]:
+    """Every AOV of a source that a file has.
+
+    Args:
+        source: how the renderer writes.
+        layers: what the file has.
+        overrides: AOV name to the layer it is to be read from; must be there.
+
+    Raises:
+        MissingAov: an override names a layer that the file has not, or that does not fit the AOV.
+        UnknownName: an override names an AOV that does not exist.
+    """
+    candidates = {prefix: _find_all(source, layers, prefix) for prefix in _prefixes(source, layers)}
+    # Of several view layers the first with most AOVs.
+    prefix = max(candidates, key=lambda prefix: len(candidates[prefix]))
+    found = candidates[prefix]
+    for aov, layer in (overrides or {}).items():
+        found[aov] = _override(source, layers, prefix, aov, layer)
+    return {aov: found[aov] for aov in AOVS if aov in found}
+
+
+def _prefixes(source: Source, layers: LayerSet) -> list[str]:
+    """What layer names may begin with: nothing, or whatever stands before the beauty's."""
+    if not source.prefixed:
+        return [""]
+    names = [name for recipe in source.aovs["color"] for name in recipe.layers if name]
+    return ["", *(prefix for name in names for prefix in layers.prefixes(name))]
+
+
+def _find_all(source: Source, layers: LayerSet, prefix: str) -> dict[str, Found]:
+    found = {}
+    for aov, recipes in source.aovs.items():
+        options = (_find(AOVS[aov], recipe, layers, prefix) for recipe in recipes)
+        first = next(filter(None, options), None)
+        if first:
+            found[aov] = first
+    return found
+
+
+def _override(source: Source, layers: LayerSet, prefix: str, aov: str, layer: str) -> Found:
+    """The AOV from another layer, by the source's convention for it."""
+    if aov not in AOVS:
+        raise UnknownName(f"No AOV is called '{aov}'. There are {', '.join(AOVS)}.")
+    convention = source.aovs.get(aov, (Recipe((layer,)),))[0]
+    recipe = replace(convention, layers=(layer,), times=None)
+    for option in (recipe, replace(recipe, channels=())):
+        for start in ("", prefix):
+            found = _find(AOVS[aov], option, layers, start)
+            if found:
+                return found
+    there = layers.find(layer) or layers.find(prefix + layer)
+    if there is None:
+        raise MissingAov(
+            f"no layer '{layer}' for AOV '{aov}'. The file has {layers.names()}. "
+            f"Map another with --aov {aov}=LAYER."
+        )
+    raise MissingAov(
+        f"layer '{layer}' does not fit AOV '{aov}', which needs {', '.join(AOVS[aov].suffixes)}; "
+        f"the layer has {', '.join(c.name for c in there.channels.values())}."
+    )
+
+
+def _find(aov: Aov, recipe: Recipe, layers: LayerSet, prefix: str) -> Found | None:
+    terms = [_term(aov, recipe, layers, prefix + name) for name in recipe.layers]
+    factor = _term(aov, recipe, layers, prefix + recipe.times) if recipe.times else None
+    if None in terms or (recipe.times and factor is None):
+        return None
+    names = tuple(prefix + name for name in recipe.layers)
+    times = prefix + recipe.times if recipe.times else None
+    return Found(
+        replace(recipe, layers=names, times=times),
+        tuple(term for term in terms if term),
+        factor or (),
+    )
+
+
+def _term(aov: Aov, recipe: Recipe, layers: LayerSet, name: str) -> tuple[Channel, ...] | None:
+    layer = layers.find(name)
+    return None if layer is None else _pick(aov, recipe, layer)
+
+
+def _pick(aov: Aov, recipe: Recipe, layer: Layer) -> tuple[Channel, ...] | None:
+    """The channels of a layer that fit an AOV; a grey layer's one channel serves for R, G and B."""
+    options = (
+        (recipe.channels,) if recipe.channels else EQUIVALENTS.get(aov.suffixes, (aov.suffixes,))
+    )
+    for suffixes in options:
+        if all(suffix in layer.channels for suffix in suffixes):
+            return tuple(layer.channels[suffix] for suffix in suffixes)
+    if recipe.channels:
+        return None
+    stand_in = None
+    if aov.suffixes == RGB:
+        stand_in = layer.grey
+    elif aov.channels == 1 and not layer.main:
+        stand_in = layer.scalar
+    return (stand_in,) * aov.channels if stand_in else None
