@@ -20,7 +20,7 @@ LAYERS = (
     {"aov", "layer", "source", "mapping", "atomic", "extras", "protocol"},
     {"ops", "frame", "device", "client"},
     {"weights", "tiling", "features", "exr", "motion", "sequence", "model"},
-    {"denoiser", "metrics", "oidn", "picture", "provenance"},
+    {"denoiser", "metrics", "comparison", "oidn", "picture", "provenance"},
     {"worker", "adaptive", "export", "farm", "report", "timeline", "renderers", "demo"},
     {"cli"},
 )

@@ -46,7 +46,7 @@ def test_mrse_of_flat_images_is_what_the_formula_says() -> None:
 def test_dssim_of_flat_images_is_the_luminance_term() -> None:
     grey, brighter = metrics.display(torch.tensor([GREY, 2 * GREY])).tolist()
     ssim = (2 * grey * brighter + 1e-4) / (grey**2 + brighter**2 + 1e-4)
-    assert METRICS["dssim"].measure(flat(6.0), flat(3.0)) == pytest.approx(1 - ssim, abs=1e-5)
+    assert METRICS["dssim"].measure(flat(6.0), flat(3.0)) == pytest.approx(1 - ssim, abs=5e-4)
 
 
 def test_one_wrong_pixel_counts_once_in_the_mean() -> None:

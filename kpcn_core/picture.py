@@ -1,0 +1,59 @@
+"""Linear images -> pictures that a screen shows (Pillow, extra "report")."""
+
+import base64
+import io
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from kpcn_core import features, metrics
+from kpcn_core.extras import extra
+from kpcn_core.frame import Pixels
+
+with extra("report"):
+    from PIL import Image
+
+Picture = Image.Image
+
+# Dark blue over purple and orange to pale yellow, brighter with every step; sRGB.
+HEAT = np.array([(8, 8, 32), (86, 20, 120), (196, 52, 92), (250, 146, 50), (252, 252, 190)])
+
+
+def exposure(color: Pixels) -> float:
+    """The factor that brings an image [3,H,W] to middle grey."""
+    return features.exposure(_tensor(color)).item()
+
+
+def shown(color: Pixels, gain: float) -> Picture:
+    """A linear image [3,H,W] times its gain, clipped to 0..1, as sRGB; NaN is black."""
+    values = torch.nan_to_num(_tensor(color) * gain, nan=0.0)
+    return _image(255.0 * metrics.display(values)[0].permute(1, 2, 0).numpy())
+
+
+def heat(error: Pixels) -> Picture:
+    """An error map [1,H,W] in false color; 0 dark, 1 bright."""
+    steps = np.linspace(0.0, 1.0, len(HEAT))
+    return _image(np.stack([np.interp(error[0], steps, channel) for channel in HEAT.T], axis=-1))
+
+
+def magnified(picture: Picture, left: int, top: int, side: int, factor: int) -> Picture:
+    """A square of a picture, each pixel a block of factor x factor."""
+    square = picture.crop((left, top, left + side, top + side))
+    return square.resize((side * factor, side * factor), Image.Resampling.NEAREST)
+
+
+def data_uri(picture: Picture) -> str:
+    """The picture as PNG within a URI."""
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _tensor(color: Pixels) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(color))[None]
+
+
+def _image(values: NDArray[np.floating]) -> Picture:
+    """[H,W,3], 0 to 255."""
+    return Image.fromarray(np.rint(values).astype(np.uint8), "RGB")

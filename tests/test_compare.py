@@ -1,0 +1,95 @@
+"""`kpcn compare`: what it prints, what it writes, and what it refuses."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from kpcn_core import exr
+from kpcn_core.cli.main import main
+from kpcn_core.frame import Frame
+from kpcn_core.metrics import METRICS
+from tests.frames import random_frame
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A reference, a noisy image with guides, and a clean one."""
+    frame = random_frame(40, 50)
+    reference = frame["color"]
+    grain = np.random.default_rng(1).normal(1.0, 0.4, reference.shape).astype(np.float32)
+    save(tmp_path / "ref.exr", Frame({"color": reference}))
+    save(tmp_path / "noisy.exr", frame.with_aovs(color=reference * grain))
+    save(tmp_path / "clean.exr", Frame({"color": reference * np.float32(1.01)}))
+    return tmp_path
+
+
+def save(path: Path, frame: Frame) -> None:
+    exr.write_frame(path, frame)
+
+
+def compare(folder: Path, *arguments: str) -> Result:
+    """Run the command; names of EXR files and outputs are within the folder."""
+    words = [str(folder / word) if "." in word else word for word in arguments]
+    return CliRunner().invoke(main, ["compare", *words])
+
+
+def test_one_row_an_image_with_every_metric(folder: Path) -> None:
+    result = compare(folder, "noisy.exr", "clean.exr", "--reference", "ref.exr")
+    assert result.exit_code == 0, result.output
+    heading, _, noisy, clean = (line.split("|")[1:-1] for line in result.stdout.splitlines())
+    assert [cell.strip() for cell in heading[1:]] == [m.title for m in METRICS.values()]
+    assert noisy[0].strip() == str(folder / "noisy.exr")
+    assert all(float(a) > float(b) for a, b in zip(noisy[1:], clean[1:], strict=True))
+
+
+def test_oidn_adds_a_row_with_its_guides_and_seconds(folder: Path) -> None:
+    result = compare(folder, "noisy.exr", "--reference", "ref.exr", "--oidn")
+    assert result.exit_code == 0, result.output
+    heading, _, _, oidn = result.stdout.splitlines()
+    assert "OIDN" in oidn
+    assert "(color, albedo, normal)" in oidn
+    assert heading.rstrip("| ").endswith("seconds")
+
+
+def test_json_and_page_hold_the_figures(folder: Path) -> None:
+    result = compare(
+        folder, "noisy.exr", "--reference", "ref.exr", "--json", "m.json", "--report", "p.html"
+    )
+    assert result.exit_code == 0, result.output
+    figures = json.loads((folder / "m.json").read_text())
+    (noisy,) = figures["images"]
+    assert noisy["metrics"].keys() == METRICS.keys()
+    assert {"command", "date", "kpcn", "processor"} <= figures["provenance"].keys()
+    page = (folder / "p.html").read_text()
+    assert all(f"{value:.4f}" in page for value in noisy["metrics"].values())
+
+
+def test_existing_files_are_replaced_only_on_request(folder: Path) -> None:
+    (folder / "p.html").write_text("mine")
+    words = ("noisy.exr", "--reference", "ref.exr", "--report", "p.html")
+    refused = compare(folder, *words)
+    assert refused.exit_code == 1
+    assert refused.stdout == ""
+    assert "exists already" in refused.stderr
+    assert (folder / "p.html").read_text() == "mine"
+    assert compare(folder, *words, "--overwrite").exit_code == 0
+    assert (folder / "p.html").read_text() != "mine"
+
+
+def test_sizes_that_differ_are_one_clear_line_and_no_output(folder: Path) -> None:
+    save(folder / "small.exr", random_frame(20, 50))
+    result = compare(folder, "small.exr", "--reference", "ref.exr", "--json", "m.json")
+    assert result.exit_code == 1
+    assert "small.exr: The image is 50x20 pixels, the reference 50x40" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not (folder / "m.json").exists()
+
+
+def test_a_missing_file_is_one_clear_line(folder: Path) -> None:
+    result = compare(folder, "nowhere.exr", "--reference", "ref.exr")
+    assert result.exit_code == 1
+    assert "nowhere.exr" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
