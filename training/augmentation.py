@@ -1,50 +1,60 @@
 """Variations of a patch that leave it a plausible rendering."""
 
+from dataclasses import dataclass
+
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
+
+from training.views import Array
 
 COLORS = ("color", "diffuse", "specular")
 
-Aovs = dict[str, Tensor]  # [B,C,H,W]
+Aovs = dict[str, Array]  # [3,h,w]
 
 
-def augment(patches: list[Aovs], generator: np.random.Generator) -> list[Aovs]:
-    """Apply the same random variation to several images of one patch (noisy and reference).
+@dataclass(frozen=True)
+class Variation:
+    """One random variation, for all images of one patch (noisy and reference) alike.
 
-    Flips and transposition of the image; any rotation or reflection of the world, which only the
-    normals show; another order of the channels; another white balance.
+    Attributes:
+        flips: of columns, of rows, and whether both change places.
+        world: any rotation or reflection of the world [3,3], which only the normals show.
+        order: of the channels.
+        balance: factor of the light in each channel.
     """
-    flips = generator.random(3) < 0.5
-    world = _orthogonal(generator)
-    order = generator.permutation(3).tolist()
-    balance = torch.from_numpy(2 ** generator.uniform(-0.5, 0.5, (1, 3, 1, 1))).float()
-    return [_recolored(_turned(aovs, flips, world), order, balance) for aovs in patches]
 
+    flips: tuple[bool, bool, bool]
+    world: Array
+    order: NDArray[np.int64]
+    balance: Array
 
-def _turned(aovs: Aovs, flips: np.typing.NDArray[np.bool_], world: Tensor) -> Aovs:
-    horizontal, vertical, transposed = flips.tolist()
-    dims = [dim for dim, flip in ((-1, horizontal), (-2, vertical)) if flip]
-    turned = {name: image.flip(dims) for name, image in aovs.items()}
-    if transposed:
-        turned = {name: image.transpose(-1, -2) for name, image in turned.items()}
-    # The variance stays: only its sum over the channels is used, and a rotation keeps that.
-    turned["normal"] = torch.einsum("ij,bjhw->bihw", world, turned["normal"])
-    return turned
+    @staticmethod
+    def random(generator: np.random.Generator) -> "Variation":
+        """Any variation."""
+        columns, rows, transposed = (generator.random(3) < 0.5).tolist()
+        world, _ = np.linalg.qr(generator.normal(size=(3, 3)))
+        signs = generator.choice([-1.0, 1.0], 3)
+        return Variation(
+            flips=(columns, rows, transposed),
+            world=np.asarray(world * signs, np.float32),
+            order=generator.permutation(3),
+            balance=np.asarray(2 ** generator.uniform(-0.5, 0.5, (3, 1, 1)), np.float32),
+        )
 
+    def __call__(self, aovs: Aovs) -> Aovs:
+        """Vary an image [3,h,w] of every AOV and its `*_mse` twin."""
+        turned = {name: self._turned(image) for name, image in aovs.items()}
+        # Its variance stays: only the sum over the channels is used, and a rotation keeps that.
+        turned["normal"] = np.tensordot(self.world, turned["normal"], axes=1)
+        # Light of another color falls on the surfaces: their albedo is only reordered.
+        turned["albedo"] = turned["albedo"][self.order]
+        turned["albedo_mse"] = turned["albedo_mse"][self.order]
+        for name in COLORS:
+            turned[name] = turned[name][self.order] * self.balance
+            turned[f"{name}_mse"] = turned[f"{name}_mse"][self.order] * self.balance**2
+        return turned
 
-def _recolored(aovs: Aovs, order: list[int], balance: Tensor) -> Aovs:
-    """Light of another color falls on surfaces of another color: albedo is only reordered."""
-    result = dict(aovs)
-    for name in (*COLORS, "albedo"):
-        factor = balance if name in COLORS else torch.ones(())
-        result[name] = aovs[name][:, order] * factor
-        result[f"{name}_mse"] = aovs[f"{name}_mse"][:, order] * factor**2
-    return result
-
-
-def _orthogonal(generator: np.random.Generator) -> Tensor:
-    """A random rotation or reflection [3,3]."""
-    matrix, _ = np.linalg.qr(generator.normal(size=(3, 3)))
-    signs = generator.choice([-1.0, 1.0], 3)
-    return torch.from_numpy(matrix * signs).float()
+    def _turned(self, image: Array) -> Array:
+        columns, rows, transposed = self.flips
+        turned = image[:, :: -1 if rows else 1, :: -1 if columns else 1]
+        return turned.swapaxes(1, 2) if transposed else turned

@@ -10,20 +10,20 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from kpcn_core import features
 from kpcn_core.features import Component
-from training import patches
-from training.augmentation import Aovs, augment
+from training.augmentation import Aovs, Variation
 from training.config import BatchConfig
 from training.dataset import Dataset
 from training.errors import InvalidConfig, InvalidDataset
+from training.patches import Corners, select_from, uniform
 from training.views import REFERENCE, View
 
 # How often each component is filtered. Albedo is the easiest.
 COMPONENTS = {"irradiance": 0.45, "specular": 0.45, "albedo": 0.1}
-# The encoder that reads no variance, and how often its frames have no diffuse layer either.
+# The encoder that reads no variance.
 GENERIC = "generic"
+# How often an encoder's frames have no diffuse layer, so that all of the color is one component.
 UNSPLIT = {"kpcn": 0.1, GENERIC: 0.5}
-
-Images = dict[str, Tensor]
+SPLIT = ("diffuse", "specular")
 
 
 class Batch(NamedTuple):
@@ -66,7 +66,8 @@ class Batches(IterableDataset[Batch]):
         self.encoders = encoders
         self.seed = seed
         self.start = start
-        self._corners: dict[int, patches.Corners] = {}
+        self._corners: dict[int, Corners] = {}
+        self._gains: dict[tuple[object, ...], float] = {}
 
     def __iter__(self) -> Iterator[Batch]:
         worker = get_worker_info()
@@ -85,54 +86,74 @@ class Batches(IterableDataset[Batch]):
         """The batch of a step."""
         generator = np.random.default_rng([self.seed, step])
         views = self._usable(self.dataset.training)
-        generic = GENERIC in self.encoders and generator.random() < self.config.generic
-        named = [name for name in self.encoders if name != GENERIC]
-        encoder = GENERIC if generic or not named else str(generator.choice(named))
-        items = []
-        for _ in range(self.config.size):
-            view = views[int(generator.integers(len(views)))]
-            items.append(self._item(view, encoder, generator))
-        return Batch(encoder, *(torch.cat(column) for column in zip(*items, strict=True)))
+        encoder = self._choose_encoder(generator)
+        split = generator.random() >= UNSPLIT.get(encoder, 0.0)
+        patches = (
+            self._patch(views[int(generator.integers(len(views)))], generator)
+            for _ in range(self.config.size)
+        )
+        noisy_patches, clean_patches, gains = zip(*patches, strict=True)
+        noisy, clean = _stacked(noisy_patches, split), _stacked(clean_patches, split)
+        gain = torch.tensor(gains).view(-1, 1, 1, 1)
+        inputs, targets = features.components(noisy, gain), features.components(clean, gain)
+        chosen = _choose_components(list(inputs), self.config.size, generator)
+        groups = []
+        for name, rows in chosen.items():
+            component, target = _rows(inputs[name], rows), _rows(targets[name], rows)
+            aovs = {aov: image[rows] for aov, image in noisy.items()}
+            planes = features.planes(component, aovs)
+            groups.append(
+                (
+                    torch.cat([planes[plane] for plane in self.encoders[encoder]], dim=1),
+                    component.radiance,
+                    component.valid,
+                    target.radiance,
+                    trust(target, self.config.reference_noise),
+                )
+            )
+        return Batch(encoder, *(torch.cat(column) for column in zip(*groups, strict=True)))
 
-    def _item(self, view: View, encoder: str, generator: np.random.Generator) -> tuple[Tensor, ...]:
-        """One patch: planes, radiance, valid, reference, weight, each [1,C,h,w]."""
+    def _choose_encoder(self, generator: np.random.Generator) -> str:
+        named = [name for name in self.encoders if name != GENERIC]
+        generic = GENERIC in self.encoders and generator.random() < self.config.generic
+        return GENERIC if generic or not named else str(generator.choice(named))
+
+    def _patch(self, view: View, generator: np.random.Generator) -> tuple[Aovs, Aovs, float]:
+        """A patch of a view, noisy and clean, and its exposure."""
         buffers = choose_buffers(view.spp, generator)
-        # Of the whole noisy image, as at inference, not of the patch or the reference.
-        gain = features.exposure(torch.from_numpy(view.color(buffers))[None])
-        error = self.config.exposure_error
-        gain = gain * 2 ** float(generator.uniform(-error, error))
-        rows, columns = self._place(view, generator)
-        noisy, clean = augment(
-            [_tensors(view, names, rows, columns) for names in (buffers, [REFERENCE])], generator
-        )
-        if generator.random() < UNSPLIT.get(encoder, 0.0):
-            noisy, clean = _unsplit(noisy), _unsplit(clean)
-        inputs = features.components(noisy, gain)
-        name = _component_name(inputs, generator)
-        component = inputs[name]
-        target = features.components(clean, gain)[name]
-        planes = features.planes(component, noisy)
+        place = self._place(view, generator)
+        vary = Variation.random(generator)
+        error = 2 ** generator.uniform(-self.config.exposure_error, self.config.exposure_error)
         return (
-            torch.cat([planes[plane] for plane in self.encoders[encoder]], dim=1),
-            component.radiance,
-            component.valid,
-            target.radiance,
-            trust(target, self.config.reference_noise),
+            vary(view.aovs(buffers, *place)),
+            vary(view.aovs([REFERENCE], *place)),
+            self._gain(view, buffers) * error,
         )
+
+    def _gain(self, view: View, buffers: list[str]) -> float:
+        """Exposure of the whole noisy image, as at inference; not of the patch, not of the clean.
+
+        Kept, because it costs as much as everything else about a patch.
+        """
+        key = (view.seed, *buffers)
+        if key not in self._gains:
+            color = torch.from_numpy(view.color(buffers))[None]
+            self._gains[key] = float(features.exposure(color))
+        return self._gains[key]
 
     def _place(self, view: View, generator: np.random.Generator) -> tuple[slice, slice]:
         size = self.config.crop
         if generator.random() < self.config.uniform:
-            top, left = patches.uniform(*view.size, size, generator)
+            top, left = uniform(*view.size, size, generator)
         else:
             corners = self._corners_of(view)
             top, left = corners[generator.integers(len(corners))].tolist()
         return slice(top, top + size), slice(left, left + size)
 
-    def _corners_of(self, view: View) -> patches.Corners:
+    def _corners_of(self, view: View) -> Corners:
         if view.seed not in self._corners:
             generator = np.random.default_rng([self.seed, view.seed, 1])
-            self._corners[view.seed] = patches.select_from(view, self.config.crop, generator)
+            self._corners[view.seed] = select_from(view, self.config.crop, generator)
         return self._corners[view.seed]
 
     def _usable(self, views: Sequence[View]) -> Sequence[View]:
@@ -168,19 +189,22 @@ def trust(reference: Component, strength: float) -> Tensor:
     return reference.valid / (1 + strength * relative)
 
 
-def _tensors(view: View, buffers: Sequence[str], rows: slice, columns: slice) -> Aovs:
-    arrays = view.aovs(buffers, rows, columns)
-    return {name: torch.from_numpy(array)[None] for name, array in arrays.items()}
+def _stacked(patches: Sequence[Aovs], split: bool) -> dict[str, Tensor]:
+    """Patches as tensors [B,3,h,w]; without a split as a renderer with no diffuse layer gives."""
+    names = [name for name in patches[0] if split or not name.startswith(SPLIT)]
+    return {name: torch.from_numpy(np.stack([aovs[name] for aovs in patches])) for name in names}
 
 
-def _unsplit(aovs: Aovs) -> Aovs:
-    """As a renderer without a diffuse layer gives it."""
-    return {
-        name: image for name, image in aovs.items() if not name.startswith(("diffuse", "specular"))
-    }
+def _rows(component: Component, rows: list[int]) -> Component:
+    variance = None if component.variance is None else component.variance[rows]
+    return Component(component.name, component.radiance[rows], variance, component.valid[rows])
 
 
-def _component_name(found: Mapping[str, Component], generator: np.random.Generator) -> str:
-    names = list(found)
+def _choose_components(
+    names: list[str], size: int, generator: np.random.Generator
+) -> dict[str, list[int]]:
+    """Which patches of a batch are filtered as which component."""
     chances = np.array([COMPONENTS[name] for name in names])
-    return str(generator.choice(names, p=chances / chances.sum()))
+    chosen = generator.choice(names, size, p=chances / chances.sum()).tolist()
+    rows = {name: [row for row, other in enumerate(chosen) if other == name] for name in names}
+    return {name: found for name, found in rows.items() if found}

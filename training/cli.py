@@ -207,10 +207,11 @@ def release(run: Path, output: Path, command: str) -> None:
 def _recipe(spp: Iterable[int]) -> Recipe:
     from importlib.metadata import version
 
+    from training import scenes
     from training.dataset import Recipe
 
     return Recipe(
-        generator=f"training.scenes of kpcn {version('kpcn')}",
+        generator=f"training.scenes {scenes.VERSION}",
         renderer=f"mitsuba {version('mitsuba')}",
         spp=tuple(spp),
     )

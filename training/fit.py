@@ -176,9 +176,14 @@ def _trainer(
 ) -> Trainer:
     """A trainer that prints nothing but warnings."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    # Batches depend on the step alone, which is how they resume; a worker a core is no gain here.
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    warnings.filterwarnings("ignore", message=".*dataloader is not resumable.*")
+    # Batches depend on the step alone, which is how they resume; and they cost little to make.
+    for message in (
+        ".*does not have many workers.*",
+        ".*dataloader is not resumable.*",
+        ".*use the implementation from `LightningModule` instance.*",
+        ".*isinstance.treespec, LeafSpec.*",
+    ):
+        warnings.filterwarnings("ignore", message=message)
     cuda = device is not None and device.type == "cuda"
     return Trainer(
         accelerator="cuda" if cuda else "cpu",

@@ -1,6 +1,7 @@
 """How well a network does on whole images of scenes that it never saw."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from statistics import fmean
 from typing import NamedTuple
 
 import torch
@@ -77,10 +78,8 @@ def summary(network: Network, chosen: Sequence[Sample], encoder: str) -> Iterato
         errors = [measure(network, one, encoder, CPU) for one in chosen if one.spp == spp]
         yield f"{spp} spp, {len(errors)} views: SMAPE noisy -> denoised"
         for name in errors[0]:
-            before, after = (
-                sum(one[name][side] for one in errors) / len(errors) for side in (0, 1)
-            )
-            yield f"  {name:10} {before:.4f} -> {after:.4f}  ({after / max(before, 1e-9):.0%} left)"
+            before, after = (fmean(one[name][side] for one in errors) for side in (0, 1))
+            yield f"  {name:10} {before:.4f} -> {after:.4f}"
 
 
 @torch.inference_mode()
