@@ -13,7 +13,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 demo: $(VENV)/installed
-	$(BIN)/kpcn demo
+	$(BIN)/kpcn demo --overwrite
 
 check: $(VENV)/installed
 	$(BIN)/ruff check .
