@@ -58,7 +58,7 @@ def relative(path: Path) -> str:
 
 def imports(path: Path) -> Iterator[str]:
     """Every dotted name that a file imports, at any depth."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(path.read_bytes(), relative(path))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
