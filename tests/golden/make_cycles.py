@@ -14,7 +14,7 @@ Rgb = tuple[float, float, float]
 
 HERE = Path(__file__).parent
 WIDTH, HEIGHT = 40, 28
-POSITIONS = {0: (-5, -1), 1: (0, 0), 2: (3, 2), 3: (6, 4)}  # pixels, +x right, +y up
+POSITIONS = {0: (-5, -1), 1: (0, 0), 2: (3, 2), 3: (8, 3)}  # pixels, +x right, +y up
 LIGHT = [
     f"{lobe}_{kind}"
     for lobe in ("diffuse", "glossy", "transmission")
