@@ -169,6 +169,7 @@ def fit(
             device=choose_device(device),
             workers=workers,
             stop=stop,
+            tell=click.echo,
         )
     click.echo(f"{run}: {stage.trainer.global_step} steps.")
 

@@ -1,24 +1,21 @@
 """Run a stage of training: from its data and configuration to checkpoints."""
 
 import logging
-import time
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from training import validation
 from training.batches import Batch, Batches
+from training.callbacks import Average, Checkpoints, Ending, Report
 from training.config import TrainingConfig
 from training.dataset import Dataset
 from training.errors import InvalidConfig
@@ -40,6 +37,7 @@ def fit(
     device: torch.device | None = None,
     workers: int = 0,
     stop: Callable[[], bool] = lambda: False,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> SingleFrame:
     """Train until the budget is spent or a stop is asked for; go on from the run's checkpoint.
 
@@ -51,6 +49,7 @@ def fit(
         device: where to compute; None is the CPU.
         workers: processes that make batches; 0 makes them between steps.
         stop: asked after each step whether to end.
+        tell: gets a line about once a minute.
 
     Returns:
         The trained stage; its network holds the averaged weights.
@@ -67,7 +66,12 @@ def fit(
     torch.manual_seed(config.run.seed)
     stage = SingleFrame(config, budget, run)
     # Checkpoints come first: at the end, Average replaces the weights that training goes on with.
-    callbacks = [Ending(budget, stop), Checkpoints(checkpoint, config, dataset), Average(config)]
+    callbacks = [
+        Ending(budget, stop),
+        Report(tell),
+        Checkpoints(checkpoint, config, dataset),
+        Average(config),
+    ]
     trainer = _trainer(config, run, budget, device, callbacks)
     trainer.fit(
         stage,
@@ -100,71 +104,12 @@ class Data(LightningDataModule):
         )
         return DataLoader(batches, batch_size=None, num_workers=self.workers)
 
-    def val_dataloader(self) -> list[Any] | DataLoader[Sample]:
+    def val_dataloader(self) -> DataLoader[Sample] | list[Sample]:
         """Held-out images; none if none is rendered yet."""
         run = self.config.run
         views = self.dataset.validation[: run.validation_views]
         samples = validation.samples(views, run.validation_spp)
         return DataLoader(samples, batch_size=None) if samples else []  # type: ignore[arg-type]
-
-
-class Ending(Callback):
-    """Ends training after a step once the time is over or somebody asks for it."""
-
-    def __init__(self, budget: Budget, stop: Callable[[], bool]) -> None:
-        self.budget = budget
-        self.stop = stop
-
-    def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
-        """Ask once a step."""
-        if self.stop() or self.budget.spent(trainer.global_step) >= 1.0:
-            trainer.should_stop = True
-
-
-class Checkpoints(Callback):
-    """Saves everything every few minutes and at the end, so that any loss of time is small."""
-
-    def __init__(self, path: Path, config: TrainingConfig, dataset: Dataset) -> None:
-        self.path = path
-        self.config = config
-        self.dataset = dataset
-        self.saved = time.monotonic()
-
-    def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
-        """Save if it is time."""
-        age = time.monotonic() - self.saved
-        if trainer.should_stop or age > 60 * self.config.run.checkpoint_minutes:
-            # Lightning writes a temporary file and renames it.
-            trainer.save_checkpoint(self.path)
-            self.saved = time.monotonic()
-
-    def on_save_checkpoint(
-        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        """Add what a release wants to tell."""
-        manifest = self.dataset.manifest
-        checkpoint["kpcn"] = {
-            "config": asdict(self.config),
-            "recipe": asdict(manifest.recipe),
-            "licence": manifest.licence,
-            "data": manifest.digest(),
-            "views": len(self.dataset.training),
-            "device": str(pl_module.device),
-        }
-
-
-class Average(WeightAveraging):
-    """Moving average of the weights; validated and released in their place."""
-
-    def __init__(self, config: TrainingConfig) -> None:
-        limit = config.optimizer.average
-
-        def average(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
-            # A short memory at first: else the random first weights would stay for long.
-            decay = min(limit, (1 + float(count)) / (10 + float(count)))
-            return torch.lerp(current, averaged, decay)
-
-        super().__init__(avg_fn=average)
 
 
 def _trainer(

@@ -29,6 +29,7 @@ class SingleFrame(LightningModule):
         self.config = config
         self.budget = budget
         self.folder = folder
+        self._batch: Batch | None = None
         network = Network(config.network)
         # The stubs lack this documented keyword.
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -51,16 +52,22 @@ class SingleFrame(LightningModule):
             TrainingDiverged: it is not finite; the batch is saved.
         """
         loss = self.loss(batch)
+        self._batch = batch
         if not torch.isfinite(loss):
-            path = self.folder / BAD_BATCH
-            save_batch(path, batch)
-            raise TrainingDiverged(
-                f"The loss of step {self.global_step} is {float(loss)}. The batch is in {path}; "
-                f"the last checkpoint is from before. Look at the batch, or lower [optimizer] rate."
-            )
+            raise self._diverged(f"the loss is {float(loss)}")
         self.log("train/loss", loss)
         self.log("train/rate", self.trainer.optimizers[0].param_groups[0]["lr"])
         return loss
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Keep gradients that are not finite out of the weights, and so out of checkpoints.
+
+        Raises:
+            TrainingDiverged: there is one; the batch is saved.
+        """
+        gradients = [value.grad for value in self.parameters() if value.grad is not None]
+        if not all(bool(torch.isfinite(gradient).all()) for gradient in gradients):
+            raise self._diverged("a gradient is not finite")
 
     def loss(self, batch: Batch) -> Tensor:
         """SMAPE of the filtered components, and the error of their gradients if asked for."""
@@ -89,6 +96,15 @@ class SingleFrame(LightningModule):
         if isinstance(batch, Sample):
             return batch
         return super().transfer_batch_to_device(batch, device, dataloader_idx)
+
+    def _diverged(self, what: str) -> TrainingDiverged:
+        assert self._batch is not None
+        path = self.folder / BAD_BATCH
+        save_batch(path, self._batch)
+        return TrainingDiverged(
+            f"Step {self.global_step}: {what}. The batch is in {path}; the last checkpoint is from "
+            f"before. Look at the batch, or lower [optimizer] rate."
+        )
 
 
 def save_batch(path: Path, batch: Batch) -> None:

@@ -51,11 +51,12 @@ def compact(values: NDArray[np.floating | np.integer]) -> NDArray[Any]:
     single = values.astype(np.float32)
     with np.errstate(over="ignore"):
         half = single.astype(np.float16)
-    typical = np.abs(single).mean()
-    error = np.abs(half.astype(np.float32) - single)
-    # Not finite after rounding makes the comparison false as well.
-    fits = bool((error <= HALF_TOLERANCE * (np.abs(single) + typical)).all())
-    return np.ascontiguousarray(half if fits else single)
+    # Pixels that the renderer could not compute stay as they are in both.
+    known = single[np.isfinite(single)]
+    rounded = half[np.isfinite(single)].astype(np.float32)
+    typical = np.abs(known).mean() if known.size else 0.0
+    fits = np.abs(rounded - known) <= HALF_TOLERANCE * (np.abs(known) + typical)
+    return np.ascontiguousarray(half if fits.all() else single)
 
 
 class View:
