@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -89,14 +90,9 @@ def read(path: Path, source: str = "auto", layers: Mapping[str, str] | None = No
             f"{' or '.join(map(str, inside.source.aovs['color']))}; the file has "
             f"{inside.layers.names()}. Map one with --aov color=LAYER."
         )
-    data = _common_window(path, inside)
-
-    def pixels(channel: Channel) -> Pixels:
-        stored = file.parts[channel.part].channels[channel.name].pixels
-        return np.asarray(stored, dtype=np.float32)
-
+    data = common_window(path, inside)
     return Frame(
-        aovs=load_aovs(inside.aovs, pixels),
+        aovs=load_aovs(inside.aovs, partial(_pixels, file)),
         display=inside.display,
         origin=(data.x, data.y),
         source=inside.source.name,
@@ -106,6 +102,26 @@ def read(path: Path, source: str = "auto", layers: Mapping[str, str] | None = No
             aov: found.terms[0] for aov, found in inside.aovs.items() if found.recipe.is_plain
         },
     )
+
+
+def read_channels(path: Path, channels: Sequence[Channel]) -> Pixels:
+    """Channels as they are stored [C,H,W], in no convention; for what is not an AOV yet.
+
+    Raises:
+        UnreadableFile: see `read`.
+        MissingAov: the file lacks a channel.
+        InvalidPixels: the channels differ in size.
+    """
+    file = open_file(path)
+    try:
+        return np.stack([_pixels(file, channel) for channel in channels])
+    except (IndexError, KeyError) as error:
+        raise MissingAov(
+            f"{path}: expected the channels {', '.join(channel.name for channel in channels)}; "
+            f"the file has {layer_set(file).names()}."
+        ) from error
+    except ValueError as error:
+        raise InvalidPixels(f"{path}: channels of one AOV differ in size: {error}.") from error
 
 
 def write(target: Path, frame: Frame, aovs: Sequence[str], overwrite: bool = False) -> None:
@@ -188,9 +204,9 @@ def _contents(
     )
 
 
-def _common_window(path: Path, inside: Contents) -> Window:
-    """The data window of all AOVs."""
-    expected = inside.parts[inside.aovs["color"].terms[0][0].part].data
+def common_window(path: Path, inside: Contents) -> Window:
+    """The data window of all AOVs; raises InvalidPixels if they differ."""
+    expected = inside.parts[next(iter(inside.aovs.values())).channels[0].part].data
     for aov, found in inside.aovs.items():
         for channel in found.channels:
             part = inside.parts[channel.part]
@@ -201,6 +217,11 @@ def _common_window(path: Path, inside: Contents) -> Window:
                     f"read '{aov}' from another layer with --aov {aov}=LAYER."
                 )
     return expected
+
+
+def _pixels(file: OpenEXR.File, channel: Channel) -> Pixels:
+    stored = file.parts[channel.part].channels[channel.name].pixels
+    return np.asarray(stored, dtype=np.float32)
 
 
 def _replace(file: OpenEXR.File, frame: Frame, aov: str) -> None:
