@@ -88,7 +88,7 @@ class SampleCounts(click.ParamType[tuple[int, ...]]):
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    r"""Make training data, train networks, release weights.
+    """Make training data, train networks, release weights.
 
     \b
     Example:

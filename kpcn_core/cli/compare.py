@@ -32,7 +32,7 @@ def compare(
     report_path: Path | None,
     overwrite: bool,
 ) -> None:
-    r"""Measure images against a reference: SMAPE, MrSE, DSSIM, MS-DSSIM and FLIP.
+    """Measure images against a reference: SMAPE, MrSE, DSSIM, MS-DSSIM and FLIP.
 
     All are errors, lower is better. Give the noisy image first: --oidn denoises it by Intel Open
     Image Denoise (high quality, with its albedo and normal) and adds a row.
@@ -60,6 +60,8 @@ def compare(
 
 def _entries(images: Sequence[Path], reference: Frame, with_oidn: bool) -> list[Entry]:
     frames = {str(path): exr.read(path) for path in images}
+    for name, frame in frames.items():
+        _warn_of_windows(name, frame, reference)
     entries = [measured(name, frame["color"], reference["color"]) for name, frame in frames.items()]
     if with_oidn:
         name, noisy = next(iter(frames.items()))
@@ -69,6 +71,16 @@ def _entries(images: Sequence[Path], reference: Frame, with_oidn: bool) -> list[
         label = f"OIDN of {name} ({', '.join(('color', *oidn.guides(noisy)))})"
         entries.append(measured(label, clean["color"], reference["color"], seconds))
     return entries
+
+
+def _warn_of_windows(name: str, frame: Frame, reference: Frame) -> None:
+    """Pixels are compared one by one in the order of the files, wherever the files say they lie."""
+    if frame.origin != reference.origin:
+        click.echo(
+            f"Warning: {name}: its data window starts at {frame.origin}, that of the reference at "
+            f"{reference.origin}; the first pixels of both are taken for the same.",
+            err=True,
+        )
 
 
 def _figures(reference: Path, entries: Sequence[Entry], origin: Mapping[str, str]) -> Any:

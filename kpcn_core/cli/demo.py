@@ -18,7 +18,7 @@ FOLDER = click.Path(path_type=Path)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 …")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 def demo(output: Path, examples: Path, model: str, device: str, overwrite: bool) -> None:
-    r"""Denoise the shipped sequence and show it before and after.
+    """Denoise the shipped sequence and show it before and after.
 
     Writes denoised.####.exr and index.html, a page with sliders, the metrics against the reference
     of the centre frame, and Open Image Denoise beside ours if pyoidn is installed.

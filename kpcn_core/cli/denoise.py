@@ -38,7 +38,7 @@ def denoise(
     max_memory: int,
     overwrite: bool,
 ) -> None:
-    r"""Denoise a frame or a sequence of EXR files.
+    """Denoise a frame or a sequence of EXR files.
 
     The output is the input file with its beauty denoised: same windows, parts, types, metadata and
     all other layers.

@@ -41,7 +41,7 @@ MOTION = ("forward", "backward")
 def inspect(
     file: Path, source: str, layers: tuple[tuple[str, str], ...], following: Path | None
 ) -> None:
-    r"""Show what an EXR holds and how it maps to AOVs.
+    """Show what an EXR holds and how it maps to AOVs.
 
     \b
     Examples:

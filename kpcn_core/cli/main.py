@@ -50,7 +50,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="kpcn")
 def main() -> None:
-    r"""Denoise rendered images and sequences by predicted kernels.
+    """Denoise rendered images and sequences by predicted kernels.
 
     \b
     Example:

@@ -1,0 +1,18 @@
+"""Every command's first page is fit for a person."""
+
+import pytest
+from click.testing import CliRunner
+
+from kpcn_core.cli.main import COMMANDS, main
+
+
+@pytest.mark.parametrize("words", [[], *([name] for name in COMMANDS)])
+def test_help_is_short_and_shows_no_escape_codes(words: list[str]) -> None:
+    result = CliRunner().invoke(main, [*words, "--help"])
+    assert result.exit_code == 0, result.output
+    assert "\\" not in result.output
+    assert "\b" not in result.output
+    assert len(result.output.splitlines()) < 50
+    for line in result.output.splitlines():
+        if "Example" in line:
+            assert line.strip() in ("Example:", "Examples:")
