@@ -18,16 +18,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from benchmarks import provenance, sheet
-from kpcn_core import exr, oidn, weights
+from kpcn_core import exr, oidn
 from kpcn_core.atomic import check_writable, replaced
 from kpcn_core.comparison import Comparison, Entry, markdown, measured, rows
 from kpcn_core.denoiser import DEFAULT_MODEL, Denoiser
 from kpcn_core.errors import UnreadableFile
 from kpcn_core.frame import Frame
 from kpcn_core.metrics import METRICS
+from kpcn_core.provenance import weights_name
 
 SAMPLES = (8, 32, 128)
 REFERENCE = "reference"
@@ -152,7 +151,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     denoiser = Denoiser.load(options.model, options.device)
     comparisons = list(_printed(found, methods(denoiser)))
     print(markdown(summary(comparisons)))
-    origin = _origin(options.model, denoiser.device)
+    origin = provenance.collect("benchmarks.results", denoiser.device, PACKAGES)
+    origin["weights"] = weights_name(options.model)
     with replaced(options.json, overwrite=True) as temporary:
         text = json.dumps(figures(found, comparisons, origin), indent=1)
         temporary.write_text(text + "\n", encoding="utf-8")
@@ -177,13 +177,6 @@ def _relative(comparisons: Sequence[Comparison], row: int, metric: str) -> float
 
 def _figure(entry: Entry) -> dict[str, Any]:
     return {"image": entry.label, "seconds": entry.seconds, **entry.metrics}
-
-
-def _origin(model: str, device: torch.device) -> dict[str, str]:
-    header = weights.describe(weights.find(model))
-    return provenance.collect("benchmarks.results", device, PACKAGES) | {
-        "weights": f"{model}, sha256 {header['sha256']}"
-    }
 
 
 def _file(text: str) -> tuple[str, Path]:

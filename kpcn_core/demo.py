@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from kpcn_core import exr, oidn, provenance, report, weights
+from kpcn_core import exr, oidn, provenance, report
 from kpcn_core.atomic import check_writable, replaced
 from kpcn_core.comparison import Comparison, Entry, measured
 from kpcn_core.denoiser import Denoiser
@@ -57,10 +57,8 @@ class Demo:
         """
         denoiser = Denoiser.load(model, device)
         found = list(self._comparisons(denoiser, step))
-        header = weights.describe(weights.find(model))
-        origin = provenance.collect(denoiser.device) | {
-            "weights": f"{model}, sha256 {header['sha256']}"
-        }
+        origin = provenance.collect(denoiser.device)
+        origin["weights"] = provenance.weights_name(model)
         text = report.page(
             "kpcn demo",
             [comparison for comparison in found if comparison.reference is not None],

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from kpcn_core import __version__
+from kpcn_core import __version__, weights
 
 CPU_INFO = Path("/proc/cpuinfo")
 
@@ -27,6 +27,12 @@ def collect(device: torch.device | None = None) -> dict[str, str]:
     if device is not None:
         found["device"] = device_name(device)
     return found
+
+
+def weights_name(model: str) -> str:
+    """A network's name and hash, for a name or a path that `Denoiser.load` takes."""
+    path = weights.find(model)
+    return f"{path.stem}, sha256 {weights.describe(path)['sha256']}"
 
 
 def device_name(device: torch.device) -> str:

@@ -1,6 +1,7 @@
 """`kpcn compare`: what it prints, what it writes, and what it refuses."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,14 @@ def test_sizes_that_differ_are_one_clear_line_and_no_output(folder: Path) -> Non
     assert "small.exr: The image is 50x20 pixels, the reference 50x40" in result.stderr
     assert len(result.stderr.splitlines()) == 1
     assert not (folder / "m.json").exists()
+
+
+def test_windows_that_lie_elsewhere_are_a_warning(folder: Path) -> None:
+    save(folder / "moved.exr", replace(exr.read(folder / "clean.exr"), origin=(3, -2)))
+    result = compare(folder, "moved.exr", "clean.exr", "--reference", "ref.exr")
+    assert result.exit_code == 0
+    assert result.stderr.count("Warning") == 1
+    assert "moved.exr: its data window starts at (3, -2)" in result.stderr
 
 
 def test_a_missing_file_is_one_clear_line(folder: Path) -> None:
