@@ -65,12 +65,12 @@ def fit(
         _check_same(config, checkpoint)
     torch.manual_seed(config.run.seed)
     stage = SingleFrame(config, budget, run)
-    # Checkpoints come first: at the end, Average replaces the weights that training goes on with.
     callbacks = [
         Ending(budget, stop),
         Report(tell),
-        Checkpoints(checkpoint, config, dataset),
+        # In this order: a checkpoint of a step holds the average of that step.
         Average(config),
+        Checkpoints(checkpoint, config, dataset),
     ]
     trainer = _trainer(config, run, budget, device, callbacks)
     trainer.fit(

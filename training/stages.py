@@ -54,7 +54,7 @@ class SingleFrame(LightningModule):
         loss = self.loss(batch)
         self._batch = batch
         if not torch.isfinite(loss):
-            raise self._diverged(f"the loss is {float(loss)}")
+            raise self._diverged(f"the loss is {loss.item()}")
         self.log("train/loss", loss)
         self.log("train/rate", self.trainer.optimizers[0].param_groups[0]["lr"])
         return loss
