@@ -93,9 +93,11 @@ class LayerSet:
         for layer in self.layers:
             if layer.name.lower() == wanted:
                 return layer
-        for channel in self._channels():
-            if channel.name.lower() == wanted:
-                return Layer(channel.name, {split(channel.name)[1]: channel})
+        for layer in self.layers:
+            for suffix, channel in layer.channels.items():
+                # A part's plain "Z" is that layer's business: it may be the Z of a normal.
+                if channel.name.lower() == wanted and (layer.main or "." in channel.name):
+                    return Layer(channel.name, {suffix: channel})
         return None
 
     def matches(self, pattern: str) -> bool:
@@ -119,7 +121,3 @@ class LayerSet:
     def names(self) -> str:
         """All names, for an error message."""
         return ", ".join(layer.name or "+".join(layer.channels) for layer in self.layers)
-
-    def _channels(self) -> Iterator[Channel]:
-        for layer in self.layers:
-            yield from layer.channels.values()

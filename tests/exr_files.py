@@ -3,13 +3,14 @@
 import struct
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import OpenEXR
 from numpy.typing import NDArray
 
 Array = NDArray[np.generic]
-Channels = Mapping[str, Array]
+Channels = Mapping[str, NDArray[Any]]
 
 WIDTH, HEIGHT = 12, 10
 
@@ -19,7 +20,9 @@ def plane(seed: int, height: int = HEIGHT, width: int = WIDTH) -> NDArray[np.flo
     return np.random.default_rng(seed).random((height, width), dtype=np.float32)
 
 
-def named(*channels: str, height: int = HEIGHT, width: int = WIDTH) -> dict[str, Array]:
+def named(
+    *channels: str, height: int = HEIGHT, width: int = WIDTH
+) -> dict[str, NDArray[np.float32]]:
     """Each channel with noise of its own."""
     return {name: plane(seed, height, width) for seed, name in enumerate(channels)}
 
