@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kpcn_core.renderers.base import Accumulation, SamplingMap
+from kpcn_core.renderers.base import Accumulation, Progress, SamplingMap
 
 SIZE = (48, 64)
 
@@ -39,7 +39,9 @@ class NoisyScene:
             "normal": normal,
         }
 
-    def render(self, samples: int | SamplingMap, seed: int) -> Accumulation:
+    def render(
+        self, samples: int | SamplingMap, seed: int, progress: Progress | None = None
+    ) -> Accumulation:
         generator = np.random.default_rng([self.seed, seed, 1])
         count = np.broadcast_to(np.asarray(samples, np.uint32), self.size)
         mean, deviation = {}, {}

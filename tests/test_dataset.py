@@ -1,0 +1,156 @@
+"""Data sets: what a view keeps, how rendering resumes, and what is refused."""
+
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from safetensors import safe_open
+
+from kpcn_core.errors import InvalidScene, UnreadableFile
+from kpcn_core.renderers.base import Accumulation
+from tests.noisy_scene import NoisyScene
+from tests.training_data import GOAL, RECIPE, make_dataset
+from training.dataset import MANIFEST, Dataset, Manifest, is_held_out
+from training.errors import InvalidDataset
+from training.rendering import ReferenceGoal, render
+from training.signals import stop_requests
+from training.views import AOVS, REFERENCE, View, compact, write
+
+
+def rendered(folder: Path, seeds: range, stop: Callable[[], bool] = lambda: False) -> list[int]:
+    return [seed for seed, _ in render(folder, seeds, NoisyScene, RECIPE, GOAL, stop)]
+
+
+def test_merged_buffers_equal_one_accumulation_of_all_samples(tmp_path: Path) -> None:
+    scene = NoisyScene(3)
+    buffers = {str(index): scene.render(2**index, index) for index in range(1, 5)}
+    write(tmp_path / "view", {**buffers, REFERENCE: scene.render(64, 9)})
+    view = View(tmp_path / "view", seed=3)
+    merged: Accumulation | None = None
+    for names in (["1"], ["1", "2"], ["1", "2", "3", "4"]):
+        merged = buffers[names[0]]
+        for name in names[1:]:
+            merged = merged.merged(buffers[name])
+        frame, found = merged.frame(), view.aovs(names)
+        for aov in AOVS:
+            assert_allclose(found[aov], frame[aov], rtol=2e-3, atol=2e-3)
+            variance = frame[f"{aov}_mse"]
+            assert_allclose(found[f"{aov}_mse"], variance, rtol=0.02, atol=0.02 * variance.mean())
+
+
+def test_a_crop_is_a_part_of_the_whole(tmp_path: Path) -> None:
+    view = make_dataset(tmp_path, range(1, 2)).training[0]
+    whole = view.aovs(["0", "2"])
+    part = view.aovs(["0", "2"], slice(7, 23), slice(30, 61))
+    for aov, image in part.items():
+        assert_array_equal(image, whole[aov][:, 7:23, 30:61])
+    assert_array_equal(view.color(["0", "2"]), whole["color"])
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e-4, 1.0, 1e3, 1e7])
+def test_stored_values_are_never_clamped_nor_lost(scale: float) -> None:
+    values = scale * np.random.default_rng(0).exponential(size=(3, 16, 16))
+    values[0, 0, 0] *= 1e3  # a firefly
+    stored = compact(values)
+    assert_allclose(stored.astype(np.float64), values, rtol=2e-3, atol=2e-3 * values.mean())
+    assert stored.dtype == (np.float16 if 1e-4 <= scale <= 1e0 else stored.dtype)
+
+
+def test_pixels_that_are_not_finite_survive_and_cost_no_precision() -> None:
+    stored = compact(np.array([1.0, np.nan, np.inf, 2.0]))
+    assert stored.dtype == np.float16
+    assert_array_equal(stored, np.array([1.0, np.nan, np.inf, 2.0], np.float16))
+
+
+def test_no_two_buffers_share_their_noise(tmp_path: Path) -> None:
+    view = make_dataset(tmp_path, range(1, 2)).training[0]
+    truth = NoisyScene(1).truth()["color"]
+    noise = [(view.color([name]) - truth).ravel() for name in (*view.spp, REFERENCE)]
+    correlation = np.corrcoef(noise) - np.eye(len(noise))
+    assert np.abs(correlation).max() < 0.05
+
+
+def test_rendering_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+    calls = iter(range(1000))
+    assert rendered(tmp_path, range(3), stop=lambda: next(calls) > 8) == [0]
+    assert rendered(tmp_path, range(3)) == [1, 2]
+    assert rendered(tmp_path, range(3)) == []
+    straight = tmp_path / "straight"
+    assert rendered(straight, range(3)) == [0, 1, 2]
+    assert Manifest.read(tmp_path).digest() == Manifest.read(straight).digest()
+
+
+def test_a_data_set_finds_views_that_are_rendered_later(tmp_path: Path) -> None:
+    data = make_dataset(tmp_path, range(3))
+    rendered(tmp_path, range(5))
+    assert [view.seed for view in data.training] == [1, 2]
+    data.rescan()
+    assert [view.seed for view in data.training] == [1, 2, 3, 4]
+
+
+def test_held_out_scenes_are_never_trained_on(tmp_path: Path) -> None:
+    data = make_dataset(tmp_path, range(19, 22))
+    assert [view.seed for view in data.validation] == [20]
+    assert [view.seed for view in data.training] == [19, 21]
+    assert is_held_out(0)
+
+
+def test_a_reference_takes_no_longer_than_asked_but_its_minimum(tmp_path: Path) -> None:
+    goal = ReferenceGoal(spp=100_000, seconds=0.0, minimum=100)
+    ((_, entry),) = render(tmp_path, [1], NoisyScene, RECIPE, goal)
+    assert entry.reference_spp == 128
+
+
+def test_a_scene_that_fails_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def scene(seed: int) -> NoisyScene:
+        if seed == 1:
+            raise InvalidScene("no light")
+        return NoisyScene(seed)
+
+    found = [seed for seed, _ in render(tmp_path, range(3), scene, RECIPE, GOAL)]
+    assert found == [0, 2]
+    assert "seed 1: left out: no light" in caplog.text
+
+
+def test_another_recipe_needs_another_folder(tmp_path: Path) -> None:
+    make_dataset(tmp_path, range(1))
+    other = replace(RECIPE, renderer="another")
+    with pytest.raises(InvalidDataset, match="another"):
+        next(render(tmp_path, range(2), NoisyScene, other, GOAL))
+
+
+def test_a_damaged_view_is_refused_by_name(tmp_path: Path) -> None:
+    make_dataset(tmp_path, range(2))
+    path = tmp_path / Manifest.read(tmp_path).views[1].file
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(InvalidDataset, match=rf"{path.name}.*seed 1"):
+        Dataset(tmp_path)
+
+
+def test_a_folder_without_or_with_a_broken_manifest_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableFile, match="kpcn-train render"):
+        Dataset(tmp_path)
+    (tmp_path / MANIFEST).write_text("{}")
+    with pytest.raises(InvalidDataset, match="manifest"):
+        Dataset(tmp_path)
+
+
+def test_half_precision_is_what_is_stored(tmp_path: Path) -> None:
+    data = make_dataset(tmp_path, range(1, 2))
+    with safe_open(data.training[0].path, framework="numpy") as file:
+        assert {file.get_tensor(key).dtype for key in file.keys()} == {np.dtype(np.float16)}  # noqa: SIM118
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_asks_for_a_stop_and_handlers_come_back(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with stop_requests() as stop:
+        assert not stop()
+        os.kill(os.getpid(), number)
+        assert stop()
+    assert signal.getsignal(number) is before

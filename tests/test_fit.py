@@ -1,0 +1,218 @@
+"""Training: the loss falls, resuming changes nothing, and failures explain themselves."""
+
+import csv
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+from safetensors import safe_open
+from torch.testing import assert_close
+
+from kpcn_core import weights
+from kpcn_core.errors import UnreadableFile
+from kpcn_core.model.config import ModelConfig
+from tests.training_data import make_dataset
+from training import config as configs
+from training.batches import Batches
+from training.cli import main
+from training.config import BatchConfig, OptimizerConfig, RunConfig, TrainingConfig
+from training.dataset import Dataset
+from training.errors import InvalidConfig, TrainingDiverged
+from training.fit import CHECKPOINT, fit
+from training.release import averaged_network, read_checkpoint, release
+from training.schedule import Budget, learning_rate
+from training.stages import BAD_BATCH, SingleFrame
+
+STEPS = 30
+CONFIG = TrainingConfig(
+    network=ModelConfig(channels=24, blocks=1, kernel=5, fold=1),
+    batches=BatchConfig(size=4, crop=32),
+    optimizer=OptimizerConfig(rate=1e-2, warmup=5),
+    run=RunConfig(log_steps=1, validation_views=1, validation_spp=(4,)),
+)
+ENCODERS = CONFIG.network.encoders
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_dataset(tmp_path_factory.mktemp("data")).folder
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole, uninterrupted training."""
+    folder = tmp_path_factory.mktemp("run")
+    fit(CONFIG, data, folder, Budget(STEPS, None))
+    return folder
+
+
+def rows(run: Path, column: str) -> dict[int, float]:
+    """Step to what all sessions of a run logged."""
+    found: dict[int, float] = {}
+    for path in sorted(run.glob("logs/version_*/metrics.csv")):
+        with path.open() as file:
+            lines = [line for line in csv.DictReader(file) if line.get(column)]
+        found |= {int(line["step"]): float(line[column]) for line in lines}
+    return found
+
+
+def stop_after(steps: int) -> Callable[[], bool]:
+    calls = count(1)
+    return lambda: next(calls) >= steps
+
+
+def test_the_loss_falls(data: Path, run: Path) -> None:
+    assert len(rows(run, "train/loss")) == STEPS
+    torch.manual_seed(CONFIG.run.seed)
+    stage = SingleFrame(CONFIG, Budget(STEPS, None), run)
+    batch = Batches(Dataset(data), BatchConfig(size=16, crop=32), ENCODERS, seed=9).batch(0)
+    before = stage.loss(batch)
+    stage.load_state_dict(read_checkpoint(run / CHECKPOINT)["state_dict"])
+    assert stage.loss(batch) < 0.97 * before
+
+
+def test_a_held_out_view_is_cleaner_than_before(run: Path) -> None:
+    for component in ("irradiance", "specular", "final"):
+        key = f"validation/4spp/{component}"
+        (before,) = rows(run, f"{key}/noisy").values()
+        (after,) = rows(run, f"{key}/denoised").values()
+        assert after < 0.8 * before
+
+
+def test_an_interrupted_training_takes_the_same_course(
+    data: Path, run: Path, tmp_path: Path
+) -> None:
+    for steps in (7, 12):
+        fit(CONFIG, data, tmp_path, Budget(STEPS, None), stop=stop_after(steps))
+    fit(CONFIG, data, tmp_path, Budget(STEPS, None))
+    assert rows(tmp_path, "train/loss") == pytest.approx(rows(run, "train/loss"), rel=1e-5)
+    assert rows(tmp_path, "train/rate") == pytest.approx(rows(run, "train/rate"))
+    first, second = (
+        averaged_network(read_checkpoint(folder / CHECKPOINT)) for folder in (run, tmp_path)
+    )
+    for one, other in zip(first.parameters(), second.parameters(), strict=True):
+        assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_a_released_network_says_how_it_was_trained(data: Path, run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "net.safetensors"
+    release(run / CHECKPOINT, path, "kpcn-train fit data run")
+    header = weights.describe(path)
+    assert header["steps"] == str(STEPS)
+    assert header["samples_seen"] == str(STEPS * CONFIG.batches.size)
+    assert header["views"] == "3"
+    assert header["data_licence"] == "our own, procedural"
+    assert weights.load(path).config == CONFIG.network
+
+
+def test_weights_that_are_released_are_the_average(run: Path) -> None:
+    state = read_checkpoint(run / CHECKPOINT)
+    name = "network.kernels.logits.weight"
+    assert not torch.equal(state["state_dict"][name], state["current_model_state"][name])
+
+
+def test_a_loss_that_is_not_finite_stops_training_and_keeps_the_batch(
+    data: Path, tmp_path: Path
+) -> None:
+    fit(CONFIG, data, tmp_path, Budget(2, None))
+    state = read_checkpoint(tmp_path / CHECKPOINT)
+    state["current_model_state"]["network.kernels.logits.bias"][0] = torch.nan
+    torch.save(state, tmp_path / CHECKPOINT)
+    with pytest.raises(TrainingDiverged, match=f"Step 2.*nan.*{BAD_BATCH}"):
+        fit(CONFIG, data, tmp_path, Budget(4, None))
+    with safe_open(tmp_path / BAD_BATCH, framework="pt") as file:
+        assert file.get_tensor("radiance").shape == (4, 3, 32, 32)
+        assert file.metadata()["encoder"] in CONFIG.network.encoders
+    assert read_checkpoint(tmp_path / CHECKPOINT)["global_step"] == 2
+
+
+def test_a_run_cannot_go_on_with_another_network(data: Path, run: Path) -> None:
+    other = replace(CONFIG, network=ModelConfig(channels=12, blocks=1, kernel=5, fold=2))
+    with pytest.raises(InvalidConfig, match="network"):
+        fit(other, data, run, Budget(STEPS + 1, None))
+
+
+def test_the_learning_rate_rises_stays_and_falls_over_the_end_of_the_budget() -> None:
+    config = OptimizerConfig(rate=1.0, warmup=10, decay=0.3)
+    rates = [learning_rate(config, Budget(100, None), step) for step in range(101)]
+    assert rates[:10] == pytest.approx([0.1 * step for step in range(1, 11)])
+    assert rates[10:70] == [1.0] * 60
+    assert sorted(rates[70:], reverse=True) == rates[70:]
+    assert rates[100] == 0
+    timed = Budget(None, 60.0, clock=lambda: 51.0)
+    assert learning_rate(config, timed, 1000) == pytest.approx(0.5)
+    assert learning_rate(config, replace(timed, decay=False), 1000) == 1.0
+    assert learning_rate(config, Budget(None, None), 10**6) == 1.0
+
+
+def test_every_shipped_configuration_loads() -> None:
+    for path in configs.CONFIGS.glob("*.toml"):
+        loaded = configs.load(path.stem)
+        assert configs.from_dict(loaded.to_dict(), "again") == loaded
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[batches]\nsise = 3", r"unknown key 'sise'. Known here: size, crop"),
+        ("[optimiser]", r"unknown key 'optimiser'. Known here: stage, network"),
+        ("[batches]\nsize = 'big'", r"\[size\]: expected int; found 'big'"),
+        ("[loss]\ndetach = 1", r"\[detach\]: expected bool; found 1"),
+        ("[network]\nkernel = 4", "kernel odd"),
+        ("[network]\nfold = 2\n[batches]\ncrop = 33", "crop = 33 must be a multiple"),
+        ("stage = 'temporal-magic'", "does not exist; there are: single-frame"),
+        ("stage =", "not a TOML file"),
+    ],
+)
+def test_a_wrong_configuration_is_explained(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text(text)
+    with pytest.raises(InvalidConfig, match=message):
+        configs.load(str(path))
+
+
+def test_a_configuration_that_does_not_exist_names_those_that_do() -> None:
+    with pytest.raises(UnreadableFile, match=r"Shipped: .*single-frame"):
+        configs.load("nothing")
+
+
+def test_the_commands_train_validate_and_release(data: Path, tmp_path: Path) -> None:
+    toml = tmp_path / "tiny.toml"
+    toml.write_text(
+        "[network]\nchannels = 8\nblocks = 1\nkernel = 5\nfold = 2\n"
+        "[batches]\nsize = 2\ncrop = 32\n"
+    )
+    run, output = tmp_path / "run", tmp_path / "net.safetensors"
+    arguments = ["--config", str(toml), "--max-steps", "2", "--device", "cpu"]
+    for command, expected in (
+        (["fit", str(data), str(run), *arguments], "2 steps"),
+        (["validate", str(data), str(run)], "final"),
+        (["release", str(run), str(output)], "steps: 2"),
+    ):
+        result = CliRunner().invoke(main, command)
+        assert result.exit_code == 0, result.output
+        assert expected in result.output
+    assert output.is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fit", "nowhere", "run"], "Make a data set"),
+        (["release", "nowhere", "x.safetensors"], "Train first"),
+        (["render", "x", "--seeds", "9-3"], "no range of seeds"),
+        (["fit", "x", "y", "--max-time", "soon"], "no time"),
+        (["render", "x", "--seeds", "1", "--spp", "1,2"], "2 or more"),
+    ],
+)
+def test_a_wrong_command_is_explained(
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code != 0
+    assert message in result.output

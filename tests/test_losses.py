@@ -1,0 +1,49 @@
+"""Losses: their values, and what they ignore."""
+
+import torch
+from torch.testing import assert_close
+
+from training.losses import gradient_error, smape
+
+
+def test_smape_is_zero_for_equal_images_and_close_to_one_for_black_ones() -> None:
+    image = torch.rand(2, 3, 8, 8) + 1
+    assert smape(image, image) == 0
+    assert 0.98 < smape(torch.zeros_like(image), image) < 1
+
+
+def test_smape_is_symmetric_and_does_not_depend_on_brightness() -> None:
+    first, second = torch.rand(2, 3, 8, 8) + 1, torch.rand(2, 3, 8, 8) + 1
+    assert_close(smape(first, second), smape(second, first))
+    assert_close(smape(100 * first, 100 * second), smape(first, second), rtol=0.02, atol=0.0)
+
+
+def test_a_pixel_of_weight_0_may_hold_anything() -> None:
+    image, reference = torch.rand(1, 3, 4, 4), torch.rand(1, 3, 4, 4)
+    weight = torch.ones(1, 1, 4, 4)
+    weight[..., 2] = 0
+    expected = smape(image[..., [0, 1, 3]], reference[..., [0, 1, 3]])
+    image[..., 2] = torch.nan
+    assert_close(smape(image, reference, weight), expected)
+
+
+def test_detaching_the_denominator_changes_the_gradient_and_not_the_value() -> None:
+    image = torch.tensor(2.0).expand(1, 3, 2, 2).clone().requires_grad_()
+    reference = torch.ones(1, 3, 2, 2)
+    plain, detached = smape(image, reference), smape(image, reference, detach=True)
+    assert_close(plain, detached)
+    (slope,) = torch.autograd.grad(plain, image)
+    (detached_slope,) = torch.autograd.grad(detached, image)
+    assert (detached_slope > slope).all()
+
+
+def test_a_constant_error_has_no_gradient_error_and_a_blurred_edge_has() -> None:
+    edge = torch.zeros(1, 3, 8, 8)
+    edge[..., 4:] = 1.0
+    assert gradient_error(edge, edge) == 0
+    blurred = edge.clone()
+    blurred[..., 3:5] = 0.5
+    assert gradient_error(blurred, edge) > 0.01
+    weight = torch.zeros(1, 1, 8, 8)
+    weight[..., :2] = 1
+    assert gradient_error(blurred, edge, weight) == 0
