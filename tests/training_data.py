@@ -1,0 +1,17 @@
+"""A small data set for tests, rendered once a session's folder."""
+
+from pathlib import Path
+
+from tests.noisy_scene import NoisyScene
+from training.dataset import Dataset, Recipe
+from training.rendering import ReferenceGoal, render
+
+RECIPE = Recipe(generator="noisy scene 1", renderer="gamma noise", spp=(2, 2, 4, 8))
+GOAL = ReferenceGoal(spp=128)
+
+
+def make_dataset(folder: Path, seeds: range = range(4)) -> Dataset:
+    """Render the views of some seeds; seed 0 is held out."""
+    for _ in render(folder, seeds, NoisyScene, RECIPE, GOAL):
+        pass
+    return Dataset(folder)
