@@ -1,5 +1,6 @@
 """Mitsuba 3, embedded: any scene rendered with every AOV, by a constant or a map of samples."""
 
+import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,6 +105,8 @@ class MitsubaRenderer:
     def _from_states(
         cls, parse: Any, scene: Any, previous: Any | None, following: Any | None, merge: bool
     ) -> "MitsubaRenderer":
+        # What is left of earlier scenes would be compiled into this scene's kernels.
+        gc.collect()
         loaded, limits = _load(parse, scene, merge)
         around = [
             None if neighbour is None else _load(parse, neighbour, merge)[0]

@@ -33,9 +33,7 @@ class Scene:
 
     def renderer(self, time: int = 0, motion: bool = False) -> MitsubaRenderer:
         """A renderer of one frame; with `motion`, its neighbours give the motion AOVs."""
-        around = [
-            self.stage.scene(self.size, time + step) if motion else None for step in (-1, 1)
-        ]
+        around = [self.stage.scene(self.size, time + step) if motion else None for step in (-1, 1)]
         return MitsubaRenderer.from_dict(self.stage.scene(self.size, time), *around)
 
 
@@ -43,4 +41,6 @@ def scene(seed: int, size: tuple[int, int] = SIZE) -> Scene:
     """The scene of a seed; the same for every call with the same `VERSION`."""
     rng = np.random.default_rng([VERSION, seed])
     build = room if rng.random() < ROOMS else pile
-    return Scene(build(rng), size)
+    stage = build(rng)
+    stage.clear_camera()
+    return Scene(stage, size)

@@ -17,7 +17,7 @@ def light_color(rng: Generator) -> Image:
     """Warm to cold white [3], now and then a color."""
     warmth = rng.uniform(-1, 1)
     color = np.array([1 + 0.4 * warmth, 1.0, 1 - 0.5 * warmth])
-    if rng.random() < 0.12:
+    if rng.random() < 0.05:
         color = rng.uniform(0.05, 1.0, 3)
     return (color / color.mean()).astype(np.float32)
 

@@ -35,6 +35,13 @@ def random_mesh(rng: Generator) -> Mesh:
     return kinds[rng.integers(len(kinds))](rng)
 
 
+def ball() -> Mesh:
+    """The unit sphere."""
+    u, v = _parameters(48, 32)
+    v = (v - np.pi) / 2
+    return _surface(np.cos(v) * np.cos(u), np.cos(v) * np.sin(u), np.sin(v))
+
+
 def torus(rng: Generator) -> Mesh:
     """A ring."""
     u, v = _parameters(48, 24)

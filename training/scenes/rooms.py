@@ -120,7 +120,7 @@ def _lamps(rng: Generator, stage: Stage, inside: Room) -> None:
         else:  # an uplight in a cup: the room sees only what the ceiling returns
             at = (float(x), float(y), float(rng.uniform(0.5, 0.7) * inside.height))
             stage.add("disk", light, Pose(at, scale=(size, size, 1.0)))
-            cup = Pose(at, scale=(size * 1.1, size * 1.1, 0.25))
+            cup = Pose(at, scale=(size * 1.1,) * 3)
             stage.add("cylinder", surface_material(rng), cup)
 
 

@@ -110,6 +110,19 @@ class Stage:
         half = (np.subtract(high, low) / 2).tolist()
         self.add("cube", material, Pose(tuple(centre), scale=tuple(half)))
 
+    def clear_camera(self, distance: float = 0.2) -> None:
+        """Take away what is so near to the camera that it would block or enclose it."""
+        self._objects = [placed for placed in self._objects if not self._encloses(placed, distance)]
+
+    def _encloses(self, placed: tuple[Plugin | Mesh, Plugin, Pose], distance: float) -> bool:
+        shape, _, pose = placed
+        if not isinstance(shape, Mesh) and shape["type"] in ("rectangle", "disk"):
+            return False
+        matrix = np.array(pose.matrix(0).matrix, np.float64)
+        local = np.linalg.inv(matrix) @ [*self.camera.origin, 1.0]
+        margin = distance / np.array(pose.scale)
+        return bool((np.abs(local[:3]) < 1.1 + margin).all())
+
     def scene(self, size: tuple[int, int], time: float) -> Plugin:
         """Mitsuba's dictionary of the whole scene at a time."""
         result: Plugin = {

@@ -23,7 +23,7 @@ def random_color(rng: Generator) -> Image:
     """A reflectance [3]: mostly muted, sometimes saturated, light or dark."""
     value = rng.uniform(0.05, 0.9)
     tint = rng.uniform(0, 1, 3)
-    saturation = rng.choice([0.1, 0.35, 0.8], p=[0.45, 0.35, 0.2])
+    saturation = rng.choice([0.1, 0.35, 0.8], p=[0.6, 0.3, 0.1])
     color = value * ((1 - saturation) + saturation * tint / tint.max())
     return np.clip(color, 0.02, 0.92).astype(np.float32)
 
