@@ -21,7 +21,7 @@ def check_complete(path: Path) -> None:
     try:
         with path.open("rb") as file:
             size = path.stat().st_size
-            _check(path, _Reader(path, file, size))
+            _check(_Reader(path, file, size))
     except IsADirectoryError:
         raise UnreadableFile(f"{path}: expected an EXR file; it is a folder.") from None
     except OSError as error:
@@ -62,33 +62,51 @@ class _Reader:
         )
 
 
-def _check(path: Path, reader: _Reader) -> None:
+def _check(reader: _Reader) -> None:
     if reader.size == 0:
-        raise UnreadableFile(f"{path}: expected an EXR file; it is empty.")
+        raise UnreadableFile(f"{reader.path}: expected an EXR file; it is empty.")
     start = reader.file.read(len(MAGIC))
     if start != MAGIC:
-        raise UnreadableFile(f"{path}: expected an EXR file; it begins with {start!r}.")
+        raise UnreadableFile(f"{reader.path}: expected an EXR file; it begins with {start!r}.")
     flags = reader.integer("<I")
-    parts = _headers(reader, multi_part=bool(flags & MULTI_PART))
-    if flags & DEEP or any(b"deep" in part.get("type", b"") for part in parts):
+    multi_part = bool(flags & MULTI_PART)
+    parts = _headers(reader, multi_part=multi_part)
+    if flags & DEEP:
         return  # refused later, with a better reason
-    table = _Table(reader, reader.file.tell())
-    if flags & MULTI_PART:
-        offsets = table.read(sum(_integer(part.get("chunkCount")) for part in parts))
+    if multi_part:
+        chunks = sum(_integer(part.get("chunkCount")) for part in parts)
+        offsets = [reader.integer("<Q") for _ in range(chunks)]
     else:
-        offsets = table.read_to_first_chunk()
-    missing = sum(not 0 < offset < reader.size for offset in offsets)
-    if missing or not offsets:
-        raise reader.cut(
-            f"{missing or 'all'} of {len(offsets) or 'its'} blocks of pixels are missing"
-        )
-    tiled = bool(flags & TILED)
-    if flags & MULTI_PART:
-        reader.file.seek(max(offsets))
+        offsets = _table(reader)
+    if not offsets or not all(0 < offset < reader.size for offset in offsets):
+        raise reader.cut("blocks of pixels are missing")
+    _check_last(reader, max(offsets), parts, tiled=bool(flags & TILED), multi_part=multi_part)
+
+
+def _table(reader: _Reader) -> list[int]:
+    """Where each block of pixels begins, up to the first that is missing.
+
+    Single-part files do not say how long the table is: the first block follows it.
+    """
+    offsets: list[int] = []
+    end = reader.size
+    while reader.file.tell() < end:
+        offset = reader.integer("<Q")
+        offsets.append(offset)
+        if offset == 0:
+            break
+        end = min(end, offset)
+    return offsets
+
+
+def _check_last(
+    reader: _Reader, offset: int, parts: list[dict[str, bytes]], *, tiled: bool, multi_part: bool
+) -> None:
+    """Raise if the file ends within its last block of pixels."""
+    reader.file.seek(offset)
+    if multi_part:
         number = reader.integer("<i")
         tiled = 0 <= number < len(parts) and parts[number].get("type") == b"tiledimage"
-    else:
-        reader.file.seek(max(offsets))
     reader.take(16 if tiled else 4)  # where the block lies in the image
     if reader.integer("<i") > reader.size - reader.file.tell():
         raise reader.cut("its last block of pixels is cut off")
@@ -111,26 +129,3 @@ def _headers(reader: _Reader, *, multi_part: bool) -> list[dict[str, bytes]]:
 
 def _integer(data: bytes | None) -> int:
     return struct.unpack("<i", data)[0] if data and len(data) == 4 else 0
-
-
-@dataclass
-class _Table:
-    """Where each block of pixels begins."""
-
-    reader: _Reader
-    start: int
-
-    def read(self, count: int) -> list[int]:
-        data = self.reader.take(8 * count)
-        return list(struct.unpack(f"<{count}Q", data))
-
-    def read_to_first_chunk(self) -> list[int]:
-        """Single-part files do not say how long the table is: the first block follows it."""
-        offsets: list[int] = []
-        end = self.reader.size
-        while self.reader.file.tell() < end:
-            offset = self.reader.integer("<Q")
-            offsets.append(offset)
-            if offset:
-                end = min(end, offset)
-        return offsets

@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import Iterable
 from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -40,16 +41,18 @@ def open_file(path: Path) -> OpenEXR.File:
     """
     header = open_header(path)
     try:
-        # OpenEXR prints why it leaves a damaged part out; stdout is for results.
-        with redirect_stdout(sys.stderr):
+        # OpenEXR leaves damaged parts out, and prints why.
+        with redirect_stdout(StringIO()) as printed:
             file = OpenEXR.File(str(path), separate_channels=True)
     except (RuntimeError, ValueError) as error:
         raise _unreadable(path, error) from error
     if len(file.parts) != len(header.parts):
+        reason = " ".join(printed.getvalue().split())
         raise UnreadableFile(
             f"{path}: the pixels of {len(header.parts) - len(file.parts)} of {len(header.parts)} "
-            f"parts are damaged. Render or copy the file again."
+            f"parts are damaged. Render or copy the file again. ({reason})"
         )
+    sys.stdout.write(printed.getvalue())  # what other threads printed meanwhile
     return file
 
 

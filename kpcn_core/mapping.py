@@ -121,6 +121,8 @@ def _pick(aov: Aov, recipe: Recipe, layer: Layer) -> tuple[Channel, ...] | None:
         (recipe.channels,) if recipe.channels else EQUIVALENTS.get(aov.suffixes, (aov.suffixes,))
     )
     for suffixes in options:
+        if aov.channels == 1 and suffixes[0] in "YZ" and "X" in layer.channels:
+            continue  # one coordinate of a vector is no depth
         if all(suffix in layer.channels for suffix in suffixes):
             return tuple(layer.channels[suffix] for suffix in suffixes)
     if recipe.channels:

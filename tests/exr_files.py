@@ -1,7 +1,7 @@
 """EXR files made and taken apart by OpenEXR alone, or byte by byte; for tests."""
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,17 +83,93 @@ def raw_headers(path: Path) -> list[dict[str, bytes]]:
             return parts
 
 
+def header_end(data: bytes | bytearray) -> int:
+    """Where the byte is that ends the header of a single-part file; the offset table follows."""
+    position = 8
+    while data[position]:
+        name, kind = data[position:].split(b"\0", 2)[:2]
+        position += len(name) + len(kind) + 2
+        position += 4 + int(struct.unpack_from("<I", data, position)[0])
+    return position
+
+
 def with_attribute(path: Path, name: str, kind: str, value: bytes) -> None:
     """Add an attribute to the header of a single-part file, whatever its type."""
     data = path.read_bytes()
-    position = 8
-    while data[position]:
-        head = data[position:].split(b"\0", 2)
-        position += len(head[0]) + len(head[1]) + 2
-        position += 4 + int(struct.unpack_from("<I", data, position)[0])
+    position = header_end(data)
     extra = f"{name}\0{kind}\0".encode() + struct.pack("<I", len(value)) + value
     table = position + 1
     count = (struct.unpack_from("<Q", data, table)[0] - table) // 8
     offsets = [offset + len(extra) for offset in struct.unpack_from(f"<{count}Q", data, table)]
     rest = struct.pack(f"<{count}Q", *offsets) + data[table + 8 * count :]
     path.write_bytes(data[:position] + extra + b"\0" + rest)
+
+
+def raw_exr(
+    path: Path,
+    channels: Mapping[str, int],
+    blocks: Sequence[bytes],
+    extra: Mapping[str, tuple[str, bytes]] | None = None,
+) -> Path:
+    """A single-part file of 2x2 pixels that no library would write.
+
+    Args:
+        path: where to write.
+        channels: name to sampling, the same in x and y; all half.
+        blocks: of pixels, with their own headers.
+        extra: more attributes: name to type and bytes.
+    """
+    listed = b"".join(
+        name.encode() + b"\0" + struct.pack("<iB3x2i", 1, 0, sampling, sampling)
+        for name, sampling in channels.items()
+    )
+    window = struct.pack("<4i", 0, 0, 1, 1)
+    attributes = {
+        "channels": ("chlist", listed + b"\0"),
+        "compression": ("compression", b"\0"),
+        "dataWindow": ("box2i", window),
+        "displayWindow": ("box2i", window),
+        "lineOrder": ("lineOrder", b"\0"),
+        "pixelAspectRatio": ("float", struct.pack("<f", 1)),
+        "screenWindowCenter": ("v2f", struct.pack("<2f", 0, 0)),
+        "screenWindowWidth": ("float", struct.pack("<f", 1)),
+        **(extra or {}),
+    }
+    flags = 0x202 if "tiles" in attributes else 2
+    header = b"\x76\x2f\x31\x01" + struct.pack("<I", flags)
+    for name, (kind, value) in attributes.items():
+        header += f"{name}\0{kind}\0".encode() + struct.pack("<I", len(value)) + value
+    header += b"\0"
+    offset = len(header) + 8 * len(blocks)
+    table = b""
+    for block in blocks:
+        table += struct.pack("<Q", offset)
+        offset += len(block)
+    path.write_bytes(header + table + b"".join(blocks))
+    return path
+
+
+def luminance_chroma(path: Path) -> Path:
+    rows = [struct.pack("<2i", 0, 8) + bytes(8), struct.pack("<2i", 1, 4) + bytes(4)]
+    return raw_exr(path, {"BY": 2, "RY": 2, "Y": 1}, rows)
+
+
+def mipmapped(path: Path) -> Path:
+    tiles = [
+        struct.pack("<5i", 0, 0, 0, 0, 8) + bytes(8),
+        struct.pack("<5i", 0, 0, 1, 1, 2) + bytes(2),
+    ]
+    description = {"tiles": ("tiledesc", struct.pack("<IIB", 32, 32, 1))}
+    return raw_exr(path, {"Y": 1}, tiles, description)
+
+
+def without_channels(path: Path) -> Path:
+    return raw_exr(path, {}, [struct.pack("<2i", row, 0) for row in range(2)])
+
+
+def deep(path: Path) -> Path:
+    samples = np.empty((2, 2), dtype=object)
+    samples[0, 0] = np.array([1, 2], dtype=np.float32)
+    header = {"type": OpenEXR.deepscanline, "compression": OpenEXR.ZIPS_COMPRESSION}
+    OpenEXR.File(header, {"Z": samples}).write(str(path))
+    return path
