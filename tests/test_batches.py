@@ -15,10 +15,11 @@ from kpcn_core.features import PLANES, Component
 from kpcn_core.model.config import ModelConfig
 from tests.training_data import make_dataset
 from training.augmentation import Variation
-from training.batches import Batch, Batches, choose_buffers, trust
+from training.batches import Batch, Batches, choose_buffers
 from training.config import BatchConfig
 from training.dataset import Dataset
 from training.errors import InvalidConfig, InvalidDataset
+from training.losses import trust
 from training.views import REFERENCE
 
 ENCODERS = ModelConfig().encoders

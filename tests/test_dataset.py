@@ -17,7 +17,7 @@ from tests.noisy_scene import NoisyScene
 from tests.training_data import GOAL, RECIPE, make_dataset
 from training.dataset import MANIFEST, Dataset, Manifest, is_held_out
 from training.errors import InvalidDataset
-from training.rendering import ReferenceGoal, render
+from training.rendering import ReferenceGoal, noise, render
 from training.signals import stop_requests
 from training.views import AOVS, REFERENCE, View, compact, write
 
@@ -100,10 +100,31 @@ def test_held_out_scenes_are_never_trained_on(tmp_path: Path) -> None:
     assert is_held_out(0)
 
 
-def test_a_reference_takes_no_longer_than_asked_but_its_minimum(tmp_path: Path) -> None:
-    goal = ReferenceGoal(spp=100_000, seconds=0.0, minimum=100)
+@pytest.mark.parametrize(
+    ("goal", "spp"),
+    [
+        (ReferenceGoal(spp=200), 200),
+        (ReferenceGoal(spp=10_000, seconds=0.0, minimum=100), 128),
+        (ReferenceGoal(spp=10_000, noise=0.065), 256),
+    ],
+)
+def test_a_reference_ends_by_its_samples_its_time_or_its_noise(
+    tmp_path: Path, goal: ReferenceGoal, spp: int
+) -> None:
     ((_, entry),) = render(tmp_path, [1], NoisyScene, RECIPE, goal)
-    assert entry.reference_spp == 128
+    assert entry.reference_spp == spp
+
+
+def test_a_scene_too_noisy_for_a_reference_is_left_out_once(tmp_path: Path) -> None:
+    goal = ReferenceGoal(spp=128, limit=0.01)
+    for _ in range(2):
+        assert list(render(tmp_path, range(1, 3), NoisyScene, RECIPE, goal)) == []
+    assert set(Manifest.read(tmp_path).left_out) == {1, 2}
+
+
+def test_noise_falls_with_the_root_of_the_samples() -> None:
+    few, many = (noise(NoisyScene(1).render(samples, 1)) for samples in (64, 1024))
+    assert many == pytest.approx(few / 4, rel=0.1)
 
 
 def test_a_scene_that_fails_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -115,6 +136,7 @@ def test_a_scene_that_fails_is_left_out(tmp_path: Path, caplog: pytest.LogCaptur
     found = [seed for seed, _ in render(tmp_path, range(3), scene, RECIPE, GOAL)]
     assert found == [0, 2]
     assert "seed 1: left out: no light" in caplog.text
+    assert Manifest.read(tmp_path).left_out == {1: "no light"}
 
 
 def test_another_recipe_needs_another_folder(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from training.augmentation import Aovs, Variation
 from training.config import BatchConfig
 from training.dataset import Dataset
 from training.errors import InvalidConfig, InvalidDataset
+from training.losses import trust
 from training.patches import Corners, select_from, uniform
 from training.views import REFERENCE, View
 
@@ -179,14 +180,6 @@ def choose_buffers(spp: Mapping[str, int], generator: np.random.Generator) -> li
         if sum(spp[other] for other in chosen) + spp[name] <= wanted:
             chosen.append(name)
     return sorted(chosen) or [min(spp, key=lambda name: spp[name])]
-
-
-def trust(reference: Component, strength: float) -> Tensor:
-    """1 / (1 + strength * relative variance) of a reference component [B,1,H,W]; 0 if not valid."""
-    if reference.variance is None or strength == 0:
-        return reference.valid
-    relative = features.relative_deviation(reference.radiance, reference.variance).square()
-    return reference.valid / (1 + strength * relative)
 
 
 def _stacked(patches: Sequence[Aovs], split: bool) -> dict[str, Tensor]:

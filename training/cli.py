@@ -104,18 +104,20 @@ def main() -> None:
 @click.option("--spp", type=SampleCounts(), default="2,2,4,8,16,32", show_default=True)
 @click.option("--reference-spp", type=click.IntRange(2), default=512, show_default=True)
 @click.option("--reference-time", type=Duration(), help="Enough for a reference, e.g. 60s.")
+@click.option("--max-noise", type=float, default=0.12, show_default=True, help="Of a reference.")
 def render(
     folder: Path,
     seeds: range,
     spp: tuple[int, ...],
     reference_spp: int,
     reference_time: float | None,
+    max_noise: float,
 ) -> None:
     """Render procedural scenes into FOLDER; goes on where it was stopped."""
     from training import rendering, scenes
     from training.signals import stop_requests
 
-    goal = rendering.ReferenceGoal(reference_spp, reference_time or float("inf"))
+    goal = rendering.ReferenceGoal(reference_spp, reference_time or float("inf"), limit=max_noise)
     with stop_requests() as stop:
         made = rendering.render(folder, seeds, scenes.scene, _recipe(spp), goal, stop)
         for seed, entry in made:

@@ -57,12 +57,14 @@ class Manifest:
     Attributes:
         recipe: how the views were made.
         views: seed of the scene to its view.
+        left_out: seed of a scene that could not be used to the reason.
         licence: of the pixels.
         format: version of the files.
     """
 
     recipe: Recipe
     views: Mapping[int, Entry] = field(default_factory=dict)
+    left_out: Mapping[int, str] = field(default_factory=dict)
     licence: str = LICENCE
     format: int = FORMAT
 
@@ -83,7 +85,8 @@ class Manifest:
                 raise ValueError(f"format {values['format']} instead of {FORMAT}")
             recipe = values["recipe"] | {"spp": tuple(values["recipe"]["spp"])}
             views = {int(seed): Entry(**entry) for seed, entry in values["views"].items()}
-            return Manifest(Recipe(**recipe), views, values["licence"])
+            left_out = {int(seed): reason for seed, reason in values["left_out"].items()}
+            return Manifest(Recipe(**recipe), views, left_out, values["licence"])
         except (KeyError, TypeError, ValueError) as error:
             raise InvalidDataset(
                 f"{path}: not a manifest of this version: {error}. Render into a new folder."
@@ -97,6 +100,10 @@ class Manifest:
     def added(self, seed: int, entry: Entry) -> "Manifest":
         """With one more view."""
         return replace(self, views={**self.views, seed: entry})
+
+    def without(self, seed: int, reason: str) -> "Manifest":
+        """With one more scene left out."""
+        return replace(self, left_out={**self.left_out, seed: reason})
 
     def digest(self) -> str:
         """SHA-256 over the hashes of all views, in the order of their seeds."""

@@ -7,6 +7,10 @@ class InvalidDataset(KpcnError):
     """A data set is missing, damaged, or was made in another way than asked for."""
 
 
+class UnsuitableScene(KpcnError):
+    """A scene that nothing can be learned from."""
+
+
 class InvalidConfig(KpcnError):
     """A training configuration has an unknown key or a value that cannot be used."""
 

@@ -3,7 +3,12 @@
 import torch
 from torch import Tensor
 
+from kpcn_core import features
+from kpcn_core.features import Component
+
 EPSILON = 1e-2
+# How strongly noise of a reference takes weight from a pixel.
+REFERENCE_NOISE = 4.0
 
 
 def smape(
@@ -44,3 +49,11 @@ def weighted_mean(values: Tensor, weight: Tensor | None) -> Tensor:
         return values.mean()
     counted = torch.where(weight > 0, values * weight, 0.0)
     return counted.sum() / (weight.sum() * values.shape[1]).clamp(min=1e-6)
+
+
+def trust(reference: Component, strength: float = REFERENCE_NOISE) -> Tensor:
+    """1 / (1 + strength * relative variance) of a reference component [B,1,H,W]; 0 if not valid."""
+    if reference.variance is None or strength == 0:
+        return reference.valid
+    relative = features.relative_deviation(reference.radiance, reference.variance).square()
+    return reference.valid / (1 + strength * relative)

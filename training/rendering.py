@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import torch
+
+from kpcn_core import features
 from kpcn_core.errors import KpcnError
 from kpcn_core.renderers.base import Accumulation, Renderer
 from training import views
 from training.dataset import MANIFEST, Entry, Manifest, Recipe, file_digest
-from training.errors import InvalidDataset
+from training.errors import InvalidDataset, UnsuitableScene
 
 log = logging.getLogger(__name__)
 
@@ -31,17 +34,24 @@ class RenderableScene(Protocol):
 
 @dataclass(frozen=True)
 class ReferenceGoal:
-    """When a reference is good enough.
+    """When a reference is good enough, and when it never will be.
+
+    Noise is the mean over pixels of the standard error of the color, relative to the color.
 
     Attributes:
-        spp: samples per pixel wanted.
-        seconds: stop earlier after this time, once `minimum` is reached.
+        spp: samples per pixel to take at most.
+        seconds: stop after this time, once `minimum` is reached.
         minimum: samples per pixel to take whatever it costs.
+        noise: stop at this noise, once `minimum` is reached.
+        limit: a scene whose reference will be noisier than this is left out: a network that
+            learns from noisy references learns to darken (SMAPE seeks the median).
     """
 
     spp: int = 512
     seconds: float = float("inf")
     minimum: int = 2 * PASS
+    noise: float = 0.02
+    limit: float = 0.12
 
 
 def render(
@@ -55,7 +65,7 @@ def render(
     """Render the views that a folder lacks; give each one as it is finished.
 
     Safe to end and start again at any time. One process a folder. A scene that its renderer
-    refuses is reported as a warning and left out.
+    refuses, or that is too noisy for a reference, is left out with a warning, and not tried again.
 
     Args:
         folder: the data set; made if need be.
@@ -70,13 +80,15 @@ def render(
     """
     manifest = _manifest(folder, recipe)
     for seed in seeds:
-        if seed in manifest.views:
+        if seed in manifest.views or seed in manifest.left_out:
             continue
         start = time.monotonic()
         try:
             buffers = _buffers(scene(seed).renderer(), seed, recipe.spp, goal, stop)
         except KpcnError as error:
             log.warning("seed %d: left out: %s", seed, error)
+            manifest = manifest.without(seed, str(error))
+            manifest.write(folder)
             continue
         if buffers is None:
             return
@@ -120,19 +132,49 @@ def _buffers(
         if stop():
             return None
         buffers[str(index)] = renderer.render(samples, STREAMS * seed + index)
-    # Streams of its own: a reference that shared samples with an input would teach to keep noise.
-    start, reference, taken = time.monotonic(), None, 0
-    while not _reached(goal, taken, time.monotonic() - start):
+    reference = _reference(renderer, STREAMS * seed + len(spp), goal, stop)
+    return None if reference is None else {**buffers, views.REFERENCE: reference}
+
+
+def _reference(
+    renderer: Renderer, stream: int, goal: ReferenceGoal, stop: Callable[[], bool]
+) -> Accumulation | None:
+    """A reference, or None if asked to stop.
+
+    Its random numbers are its own: a reference that shared samples with an input would teach to
+    keep noise.
+    """
+    start, taken = time.monotonic(), 0
+    reference: Accumulation | None = None
+    while reference is None or not _reached(goal, taken, noise(reference), start):
         if stop():
             return None
         samples = min(PASS, goal.spp - taken)
-        stream = STREAMS * seed + len(spp) + taken // PASS
-        passed = renderer.render(samples, stream)
+        passed = renderer.render(samples, stream + taken // PASS)
         reference = passed if reference is None else reference.merged(passed)
         taken += samples
-    assert reference is not None
-    return {**buffers, views.REFERENCE: reference}
+        _check_hope(noise(reference) * (taken / goal.spp) ** 0.5, goal)
+    _check_hope(noise(reference), goal)
+    return reference
 
 
-def _reached(goal: ReferenceGoal, taken: int, seconds: float) -> bool:
-    return taken >= goal.spp or (taken >= goal.minimum and seconds > goal.seconds)
+def noise(accumulation: Accumulation) -> float:
+    """Mean over pixels of the relative standard error of the exposed color, 0 to 1."""
+    frame = accumulation.frame()
+    color, variance = (torch.from_numpy(frame[aov])[None] for aov in ("color", "color_mse"))
+    gain = features.exposure(color)
+    exposed = torch.nan_to_num(color * gain)
+    deviation = features.relative_deviation(exposed, torch.nan_to_num(variance * gain.square()))
+    return float(deviation.mean())
+
+
+def _check_hope(expected: float, goal: ReferenceGoal) -> None:
+    if expected > goal.limit:
+        raise UnsuitableScene(
+            f"its reference would keep a noise of {expected:.2f}; at most {goal.limit} is allowed"
+        )
+
+
+def _reached(goal: ReferenceGoal, taken: int, reached: float, start: float) -> bool:
+    enough = reached <= goal.noise or time.monotonic() - start > goal.seconds
+    return taken >= goal.spp or (taken >= goal.minimum and enough)

@@ -14,7 +14,7 @@ from kpcn_core.model.network import Network
 from kpcn_core.ops.kernels import apply_kernels
 from training.dataset import VALIDATION_PERIOD
 from training.errors import InvalidDataset
-from training.losses import smape
+from training.losses import smape, trust
 from training.views import REFERENCE, View
 
 FINAL = "final"
@@ -50,17 +50,12 @@ def measure(network: Network, sample: Sample, encoder: str, device: torch.device
         name: filter_component(network, component, noisy, encoder)
         for name, component in inputs.items()
     }
-    errors = {
-        name: (
-            float(smape(inputs[name].radiance, target.radiance)),
-            float(smape(filtered[name], target.radiance)),
-        )
-        for name, target in targets.items()
-    }
-    final = features.compose(filtered, gain) * gain
-    reference = clean["color"] * gain
-    before = float(smape(noisy["color"] * gain, reference))
-    return errors | {FINAL: (before, float(smape(final, reference)))}
+    whole = features.components({"color": noisy["color"]}, gain)["specular"]
+    images = {name: (inputs[name], filtered[name], target) for name, target in targets.items()}
+    color = {name: clean[name] for name in ("color", "color_mse")}
+    target = features.components(color, gain)["specular"]
+    images[FINAL] = (whole, features.compose(filtered, gain) * gain, target)
+    return {name: _errors(*compared) for name, compared in images.items()}
 
 
 def summary(network: Network, chosen: Sequence[Sample], encoder: str) -> Iterator[str]:
@@ -102,6 +97,15 @@ def _buffers(view: View, count: int) -> tuple[str, ...]:
         if sum(view.spp[other] for other in chosen) + view.spp[name] <= count:
             chosen.append(name)
     return tuple(chosen) or (min(view.spp, key=lambda name: view.spp[name]),)
+
+
+def _errors(before: Component, after: Tensor, reference: Component) -> tuple[float, float]:
+    """SMAPE of a noisy and a denoised image; pixels count by how sure their reference is."""
+    weight = trust(reference) * before.valid
+    return (
+        float(smape(before.radiance, reference.radiance, weight)),
+        float(smape(after, reference.radiance, weight)),
+    )
 
 
 def _aovs(view: View, buffers: Iterable[str], device: torch.device) -> dict[str, Tensor]:
