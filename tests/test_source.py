@@ -346,3 +346,13 @@ def test_a_source_that_does_not_exist_lists_those_that_do() -> None:
         source.load("povray")
     with pytest.raises(UnreadableFile, match=r"nowhere\.toml"):
         source.load("nowhere.toml")
+
+
+def test_the_example_in_the_documents_is_a_source(tmp_path: Path) -> None:
+    text = (Path(__file__).parent.parent / "docs" / "formats.md").read_text(encoding="utf-8")
+    example = text.split("```toml\n")[1].split("```")[0]
+    file = tmp_path / "house.toml"
+    file.write_text(example, encoding="utf-8")
+    loaded = source.load(str(file))
+    assert loaded.title == "Our renderer"
+    assert loaded.aovs["forward"][0].units == "clip"
