@@ -187,6 +187,11 @@ class MitsubaRenderer:
         return {aov: np.atleast_2d(value.numpy()) for aov, value in aovs.items()}
 
 
+def description() -> str:
+    """Name, version and variant of the renderer."""
+    return f"Mitsuba {mi.__version__} {mi.variant()}"
+
+
 def _load(parse: Any, scene: Any, merge: bool) -> tuple[Any, Limits]:
     """Parse and build a scene; its integrator only says where paths end."""
     label = str(scene) if isinstance(scene, Path) else "scene"
