@@ -71,17 +71,13 @@ def render(
     numbers = {path: number for number, path in sequence.expand(pattern, frames)}
     on_disk = dict(sequence.expand(pattern)) if len(numbers) > 1 or frames else {}
     samples = _samples(spp, spp_map)
+    given = dict(parameters)
     with progress("Rendering", len(jobs)) as bar:
         for scene, target in jobs:
             around = [on_disk.get(numbers[scene] + step) for step in (-1, 1)]
             # Frames get seeds of their own, or their noise would stand still.
             frame_seed = seed + (numbers[scene] if on_disk else 0) * 1_000_003
-            try:
-                _render(
-                    scene, target, around, dict(parameters), samples, frame_seed, overwrite, bar
-                )
-            except KpcnError as error:
-                raise type(error)(f"{error} {target} was not written.") from error
+            _render(scene, target, around, given, samples, frame_seed, overwrite, bar)
             bar.item(str(target))
 
 
