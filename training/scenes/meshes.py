@@ -138,7 +138,7 @@ def leaf_tuft(rng: Generator) -> Mesh:
 
 
 def _parameters(columns: int, rows: int) -> tuple[Array, Array]:
-    """u and v from 0 to 2 pi, [rows+1, columns+1]."""
+    """Angles u and v from 0 to 2 pi, [rows+1, columns+1]."""
     u, v = np.meshgrid(np.linspace(0, 2 * np.pi, columns + 1), np.linspace(0, 2 * np.pi, rows + 1))
     return u, v
 

@@ -81,5 +81,6 @@ def _camera(rng: Generator, radius: float) -> Camera:
     return Camera(
         tuple(origin.tolist()), tuple(target.tolist()), float(rng.uniform(20, 65)),
         float(aperture), float(np.linalg.norm(origin - target) * rng.uniform(0.7, 1.2)),
-        tuple(rng.normal(scale=0.02, size=3).tolist()), tuple(rng.normal(scale=0.02, size=3).tolist()),
+        tuple(rng.normal(scale=0.02, size=3).tolist()),
+        tuple(rng.normal(scale=0.02, size=3).tolist()),
     )  # fmt: skip

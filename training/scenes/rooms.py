@@ -213,5 +213,6 @@ def _camera(rng: Generator, inside: Room) -> Camera:
     return Camera(
         tuple(origin.tolist()), tuple(target.tolist()), float(rng.uniform(40, 95)),
         float(aperture), float(np.linalg.norm(origin - target) * rng.uniform(0.3, 1.0)),
-        tuple(rng.normal(scale=0.01, size=3).tolist()), tuple(rng.normal(scale=0.03, size=3).tolist()),
+        tuple(rng.normal(scale=0.01, size=3).tolist()),
+        tuple(rng.normal(scale=0.03, size=3).tolist()),
     )  # fmt: skip
