@@ -104,7 +104,7 @@ def main() -> None:
 @click.option("--spp", type=SampleCounts(), default="2,2,4,8,16,32", show_default=True)
 @click.option("--reference-spp", type=click.IntRange(2), default=512, show_default=True)
 @click.option("--reference-time", type=Duration(), help="Enough for a reference, e.g. 60s.")
-@click.option("--max-noise", type=float, default=0.12, show_default=True, help="Of a reference.")
+@click.option("--max-noise", type=float, default=0.2, show_default=True, help="Of a reference.")
 def render(
     folder: Path,
     seeds: range,

@@ -51,7 +51,7 @@ class ReferenceGoal:
     seconds: float = float("inf")
     minimum: int = 2 * PASS
     noise: float = 0.02
-    limit: float = 0.12
+    limit: float = 0.2
 
 
 def render(
