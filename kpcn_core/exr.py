@@ -153,7 +153,7 @@ def write_frame(target: Path, frame: Frame, overwrite: bool = False, half: bool 
         target: where to write.
         frame: its `metadata` become header attributes, with "kpcn" = our version.
         overwrite: replace an existing file.
-        half: 16 bits for all but depth, sample count, motion and variances.
+        half: 16 bits for all but depth, sample count and motion.
 
     Raises:
         UnwritableFile: the target cannot be written.
@@ -170,7 +170,7 @@ def write_frame(target: Path, frame: Frame, overwrite: bool = False, half: bool 
     channels = {}
     for name, pixels in frame.aovs.items():
         aov = AOVS[name]
-        small = half and name not in FULL and not name.endswith("_mse")
+        small = half and name not in FULL
         dtype = np.dtype(np.float16 if small else np.float32)
         for suffix, plane in zip(aov.suffixes, pixels, strict=True):
             channels[f"{aov.layer}.{suffix}".lstrip(".")] = converted(plane, dtype)

@@ -11,6 +11,7 @@ import click
 from kpcn_core.cli.progress import Bar, progress
 
 if TYPE_CHECKING:
+    from kpcn_core.frame import Frame
     from kpcn_core.renderers.base import SamplingMap
 
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -44,6 +45,7 @@ class Parameter(click.ParamType[tuple[str, str]]):
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--frames", help="Which frames, e.g. 1-7.  [default: all]")
 @click.option("-D", "parameters", type=Parameter(), multiple=True, help="The scene's $name.")
+@click.option("--half", is_flag=True, help="16-bit floats for all but depth, counts and motion.")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 def render(
     pattern: str,
@@ -53,6 +55,7 @@ def render(
     seed: int,
     frames: str | None,
     parameters: tuple[tuple[str, str], ...],
+    half: bool,
     overwrite: bool,
 ) -> None:
     """Render a Mitsuba 3 scene with every AOV, in kpcn's EXR layout.
@@ -65,7 +68,7 @@ def render(
       kpcn render "scene.####.xml" -o "noisy.####.exr" --frames 1-7
       kpcn render scene.xml -o small.exr -D resx=320 -D resy=180
     """
-    from kpcn_core import sequence
+    from kpcn_core import exr, sequence
 
     jobs = sequence.pairs(pattern, output, frames, overwrite=overwrite)
     numbers = {path: number for number, path in sequence.expand(pattern, frames)}
@@ -77,7 +80,8 @@ def render(
             around = [on_disk.get(numbers[scene] + step) for step in (-1, 1)]
             # Frames get seeds of their own, or their noise would stand still.
             frame_seed = seed + (numbers[scene] if on_disk else 0) * 1_000_003
-            _render(scene, target, around, given, samples, frame_seed, overwrite, bar)
+            frame = _rendered(scene, around, given, samples, frame_seed, bar)
+            exr.write_frame(target, frame, overwrite=overwrite, half=half)
             bar.item(str(target))
 
 
@@ -89,25 +93,21 @@ def _samples(spp: int, spp_map: Path | None) -> int | SamplingMap:
     return read_sampling_map(spp_map)
 
 
-def _render(
+def _rendered(
     scene: Path,
-    target: Path,
     around: list[Path | None],
     parameters: dict[str, str],
     samples: int | SamplingMap,
     seed: int,
-    overwrite: bool,
     bar: Bar,
-) -> None:
-    from kpcn_core import exr
+) -> Frame:
     from kpcn_core.frame import Window
     from kpcn_core.renderers.mitsuba import MitsubaRenderer, description
 
     renderer = MitsubaRenderer.from_file(scene, parameters, *around)
-    frame = renderer.render(samples, seed, bar.part).frame()
     height, width = renderer.film_size
-    frame = replace(
-        frame,
+    return replace(
+        renderer.render(samples, seed, bar.part).frame(),
         display=Window(0, 0, width, height),
         origin=renderer.origin,
         metadata={
@@ -117,4 +117,3 @@ def _render(
             "samplesPerPixel": samples if isinstance(samples, int) else float(samples.mean()),
         },
     )
-    exr.write_frame(target, frame, overwrite=overwrite)
