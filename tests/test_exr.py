@@ -269,8 +269,8 @@ def test_half_keeps_full_precision_where_it_matters(target: Path) -> None:
     frame = random_frame(4, 4).with_aovs(forward=np.full((2, 4, 4), 1234.567, dtype=np.float32))
     exr.write_frame(target, frame, half=True)
     types = {name: pixels.dtype for (_, name), pixels in all_channels(target).items()}
-    assert types["R"] == types["albedo.G"] == np.float16
-    assert types["mse.R"] == types["forward.X"] == np.float32
+    assert types["R"] == types["albedo.G"] == types["mse.R"] == np.float16
+    assert types["forward.X"] == np.float32
 
 
 def test_metadata_that_was_read_can_be_written_again(tmp_path: Path, target: Path) -> None:
