@@ -154,7 +154,9 @@ def main() -> None:
     ):  # fmt: skip
         write_mesh(FOLDER / f"{name}.ply", make(np.random.default_rng(seed)))
     for name, paint, seed in (
-        ("wood", textures.wood, 2), ("picture", textures.patches, 8), ("print", textures.printed, 4),
+        ("wood", textures.wood, 2),
+        ("picture", textures.patches, 8),
+        ("print", textures.printed, 4),
     ):  # fmt: skip
         write_texture(FOLDER / f"{name}.png", paint(np.random.default_rng(seed)))
     for frame in FRAMES:

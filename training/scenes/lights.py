@@ -19,7 +19,8 @@ def light_color(rng: Generator) -> Image:
     color = np.array([1 + 0.4 * warmth, 1.0, 1 - 0.5 * warmth])
     if rng.random() < 0.05:
         color = rng.uniform(0.05, 1.0, 3)
-    return (color / color.mean()).astype(np.float32)
+    balanced: Image = (color / color.mean()).astype(np.float32)
+    return balanced
 
 
 def emitter(rng: Generator, radiance: float) -> Plugin:
@@ -87,4 +88,5 @@ def _spot(elevation: Image, azimuth: Image, height: float, turn: float, width: f
     cosine = np.sin(elevation) * np.sin(height)
     cosine = cosine + np.cos(elevation) * np.cos(height) * np.cos(azimuth - turn)
     angle = np.arccos(np.clip(cosine, -1, 1))
-    return np.exp(-0.5 * (angle / width) ** 2)[..., None]
+    glow: Image = np.exp(-0.5 * (angle / width) ** 2)[..., None]
+    return glow

@@ -38,7 +38,7 @@ def place_object(
     if shape == "cylinder":  # Mitsuba's keeps its normals only under uniform scaling
         stretch[:] = stretch[0]
     pose = Pose(
-        tuple(float(p) for p in position),
+        position,
         tuple(rng.normal(size=3).tolist()),
         float(rng.uniform(0, 360)),
         tuple((size * stretch).tolist()),

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-Image = NDArray[np.float32]  # [H,W] or [H,W,3], 0 to 1
+Image = NDArray[np.floating]  # [H,W] or [H,W,3], 0 to 1
 Generator = np.random.Generator
 
 SIZE = 256
@@ -16,7 +16,9 @@ def random_texture(rng: Generator) -> Image:
     kinds: tuple[Callable[[Generator], Image], ...] = (
         marble, checks, bricks, stripes, dots, wood, printed, patches,
     )  # fmt: skip
-    return np.clip(kinds[rng.integers(len(kinds))](rng), 0.02, 0.95).astype(np.float32)
+    painted = kinds[rng.integers(len(kinds))](rng)
+    image: Image = np.clip(painted, 0.02, 0.95).astype(np.float32)
+    return image
 
 
 def random_color(rng: Generator) -> Image:
@@ -25,7 +27,8 @@ def random_color(rng: Generator) -> Image:
     tint = rng.uniform(0, 1, 3)
     saturation = rng.choice([0.1, 0.35, 0.8], p=[0.6, 0.3, 0.1])
     color = value * ((1 - saturation) + saturation * tint / tint.max())
-    return np.clip(color, 0.02, 0.92).astype(np.float32)
+    clipped: Image = np.clip(color, 0.02, 0.92).astype(np.float32)
+    return clipped
 
 
 def spectral_noise(rng: Generator, slope: float) -> Image:
@@ -36,7 +39,8 @@ def spectral_noise(rng: Generator, slope: float) -> Image:
     spectrum[0, 0] = 0
     noise = np.fft.ifft2(spectrum).real
     low, high = np.quantile(noise, [0.01, 0.99])
-    return np.clip((noise - low) / (high - low), 0, 1).astype(np.float32)
+    stretched: Image = np.clip((noise - low) / (high - low), 0, 1).astype(np.float32)
+    return stretched
 
 
 def marble(rng: Generator) -> Image:
@@ -128,7 +132,8 @@ def _grid() -> tuple[Image, Image]:
 
 
 def _contrast(values: Image, amount: float) -> Image:
-    return np.clip((values - 0.5) * amount + 0.5, 0, 1)
+    steeper: Image = np.clip((values - 0.5) * amount + 0.5, 0, 1)
+    return steeper
 
 
 def _blend(rng: Generator, mask: NDArray[np.generic]) -> Image:
@@ -140,4 +145,5 @@ def _blend(rng: Generator, mask: NDArray[np.generic]) -> Image:
 def _grain(rng: Generator, image: Image) -> Image:
     """Slight unevenness, as real surfaces have; none in a third of the cases."""
     strength = rng.choice([0.0, 0.1, 0.35])
-    return image * (1 + strength * (spectral_noise(rng, rng.uniform(0.3, 1.5)) - 0.5))[..., None]
+    factor: Image = 1 + strength * (spectral_noise(rng, rng.uniform(0.3, 1.5)) - 0.5)
+    return image * factor[..., None]
