@@ -11,6 +11,7 @@ from kpcn_core.errors import MissingDependency
 # CUDA compiles our whole path tracer into one kernel; LLVM does the same for every CPU core.
 VARIANTS = ("cuda_ad_rgb", "llvm_ad_rgb")
 LLVM_PATH = "DRJIT_LIBLLVM_PATH"
+LLVM_MINIMUM = (16, 0, 0)
 LLVM_ADVICE = (
     "Install LLVM 16 or later: pip install 'kpcn[mitsuba]' brings one (karellen-llvm-core); or "
     f"install your system's LLVM library and set {LLVM_PATH} to its libLLVM.so."
@@ -27,9 +28,7 @@ def load_mitsuba() -> Any:
     Raises:
         MissingDependency: Mitsuba is not installed, or neither CUDA nor LLVM is usable.
     """
-    bundled = _bundled_llvm()
-    if bundled is not None:
-        os.environ.setdefault(LLVM_PATH, str(bundled))
+    use_bundled_llvm()
     try:
         import mitsuba
     except ImportError as error:
@@ -43,6 +42,8 @@ def load_mitsuba() -> Any:
             continue
         try:
             mitsuba.set_variant(variant)
+            if variant.startswith("llvm"):
+                _check_llvm()
             _compute(mitsuba)
         except Exception as error:  # whatever the driver or the library says
             reasons.append(f"{variant}: {str(error).strip().splitlines()[0]}")
@@ -52,6 +53,25 @@ def load_mitsuba() -> Any:
     raise MissingDependency(
         f"Mitsuba finds neither a usable GPU nor LLVM ({'; '.join(reasons)}). {LLVM_ADVICE}"
     )
+
+
+def use_bundled_llvm() -> None:
+    """Point Dr.Jit to an LLVM that pip installed; of use only before Dr.Jit is first imported."""
+    bundled = _bundled_llvm()
+    if bundled is not None:
+        os.environ.setdefault(LLVM_PATH, str(bundled))
+
+
+def _check_llvm() -> None:
+    """Refuse an LLVM that would abort the process in the middle of a render."""
+    import drjit
+
+    version = drjit.detail.llvm_version()
+    if version < LLVM_MINIMUM:
+        raise RuntimeError(
+            f"LLVM {'.'.join(map(str, version))} is too old, or drjit was imported before "
+            f"kpcn_core could point it to a newer one"
+        )
 
 
 def _compute(mitsuba: Any) -> None:
