@@ -175,7 +175,7 @@ def test_a_file_without_a_beauty(desk: Desk) -> None:
     [
         (["--aov", "albedo=none"], "no layer 'none'"),
         (["--aov", "depth=normal"], "does not fit AOV 'depth'"),
-        (["--aov", "colour=R"], "must be NAME=LAYER"),
+        (["--aov", "colour=R"], "'colour' is unknown; there are color"),
         (["--aov", "albedo"], "must be NAME=LAYER"),
         (["--source", "povray"], "No source is called 'povray'"),
         (["--source", "nowhere.toml"], "cannot be read"),

@@ -1,6 +1,7 @@
 """Option types that several commands share."""
 
 import re
+from collections.abc import Collection
 
 import click
 
@@ -61,10 +62,17 @@ class AovNames(click.ParamType[tuple[str, ...]]):
         return names
 
 
-class AovLayer(click.ParamType[tuple[str, str]]):
-    """One `--aov NAME=LAYER`."""
+class NameValue(click.ParamType[tuple[str, str]]):
+    """One `NAME=VALUE`.
 
-    name = "name=layer"
+    Args:
+        name: how help shows it.
+        known: the names there are; None for any.
+    """
+
+    def __init__(self, name: str = "name=value", known: Collection[str] | None = None) -> None:
+        self.name = name
+        self.known = known
 
     def convert(
         self,
@@ -72,12 +80,19 @@ class AovLayer(click.ParamType[tuple[str, str]]):
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> tuple[str, str]:
-        """Text to (AOV, layer)."""
+        """Text to (name, value)."""
         if isinstance(value, tuple):
             return value
-        name, equals, layer = value.partition("=")
-        if not equals or not layer or name not in AOVS:
-            self.fail(
-                f"'{value}' must be NAME=LAYER, where NAME is one of {', '.join(AOVS)}.", param, ctx
-            )
-        return name, layer
+        name, _, text = value.partition("=")
+        if not name or not text:
+            self.fail(f"'{value}' must be {self.name.upper()}.", param, ctx)
+        if self.known is not None and name not in self.known:
+            self.fail(f"'{name}' is unknown; there are {', '.join(self.known)}.", param, ctx)
+        return name, text
+
+
+class AovLayer(NameValue):
+    """One `--aov NAME=LAYER`."""
+
+    def __init__(self) -> None:
+        super().__init__("name=layer", AOVS)

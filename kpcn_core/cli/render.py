@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kpcn_core.cli.options import NameValue
 from kpcn_core.cli.progress import Bar, progress
 
 if TYPE_CHECKING:
@@ -17,26 +18,6 @@ if TYPE_CHECKING:
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-class Parameter(click.ParamType[tuple[str, str]]):
-    """One `-D NAME=VALUE`."""
-
-    name = "name=value"
-
-    def convert(
-        self,
-        value: str | tuple[str, str],
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> tuple[str, str]:
-        """Text to (name, value)."""
-        if isinstance(value, tuple):
-            return value
-        name, equals, text = value.partition("=")
-        if not equals or not name:
-            self.fail(f"'{value}' must be NAME=VALUE.", param, ctx)
-        return name, text
-
-
 @click.command()
 @click.argument("pattern", metavar="SCENE")
 @click.option("-o", "--output", required=True, help="Where to write; a pattern for a sequence.")
@@ -44,7 +25,7 @@ class Parameter(click.ParamType[tuple[str, str]]):
 @click.option("--spp-map", type=FILE, help="An EXR with samples per pixel, instead of --spp.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--frames", help="Which frames, e.g. 1-7.  [default: all]")
-@click.option("-D", "parameters", type=Parameter(), multiple=True, help="The scene's $name.")
+@click.option("-D", "parameters", type=NameValue(), multiple=True, help="The scene's $name.")
 @click.option("--half", is_flag=True, help="16-bit floats for all but depth, counts and motion.")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 def render(
