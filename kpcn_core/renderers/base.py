@@ -39,7 +39,7 @@ class Accumulation:
                 (self.count, self.mean[aov], self.deviation[aov]),
                 (other.count, other.mean[aov], other.deviation[aov]),
             )
-        closest = merge_closest(self.closest, other.closest)
+        closest = merge_closest((self.count, self.closest), (other.count, other.closest))
         return Accumulation(self.count + other.count, mean, deviation, closest)
 
     def frame(self) -> Frame:
@@ -69,12 +69,20 @@ def merge_moments(
     return mean, deviation_a + deviation_b + spread
 
 
-def merge_closest(first: Mapping[str, Pixels], second: Mapping[str, Pixels]) -> dict[str, Pixels]:
-    """Per pixel the values of whichever has the smaller depth."""
-    if not first:
+def merge_closest(
+    first: tuple[SamplingMap, Mapping[str, Pixels]],
+    second: tuple[SamplingMap, Mapping[str, Pixels]],
+) -> dict[str, Pixels]:
+    """Closest values of two (count, closest) together: of the nearer, or the first if as near.
+
+    Where one took no sample, all values are the other's, also those of an infinite depth.
+    """
+    (count_a, closest_a), (count_b, closest_b) = first, second
+    if not closest_a:
         return {}
-    nearer = second["depth"] < first["depth"]
-    return {aov: np.where(nearer, second[aov], first[aov]) for aov in first}
+    nearer = closest_b["depth"] < closest_a["depth"]
+    chosen = (count_b > 0) & (nearer | (count_a == 0))
+    return {aov: np.where(chosen, closest_b[aov], closest_a[aov]) for aov in closest_a}
 
 
 class Renderer(Protocol):

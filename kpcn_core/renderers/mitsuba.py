@@ -24,7 +24,7 @@ from kpcn_core.renderers.mitsuba_film import (  # noqa: E402
     chunks,
 )
 from kpcn_core.renderers.mitsuba_motion import Motion  # noqa: E402
-from kpcn_core.renderers.mitsuba_path import Limits, trace, unsplit_shapes  # noqa: E402
+from kpcn_core.renderers.mitsuba_path import Limits, trace  # noqa: E402
 
 # Samples traced at once: enough to keep every core busy, within some hundred megabytes.
 CHUNK = 1 << 20 if mi.variant().startswith("llvm") else 1 << 22
@@ -53,7 +53,6 @@ class MitsubaRenderer:
         self._sensor = scene.sensors()[0]
         self._limits = limits
         self._filter = PixelFilter(self._sensor.film().rfilter())
-        self._unsplit = unsplit_shapes(scene)
         neighbours = {"backward": previous, "forward": following}
         self._motions = {
             aov: Motion(scene, neighbour)
@@ -147,7 +146,7 @@ class MitsubaRenderer:
         """
         counts = self._sampling_map(samples)
         total, done = int(counts.sum(dtype=np.int64)), 0
-        statistics = Statistics(*self.size)
+        statistics = Statistics(*self.size, self._motions)
         pieces = -(-total // CHUNK)
         seeds = np.random.SeedSequence(seed).generate_state(max(pieces, 1))
         for chunk, chunk_seed in zip(chunks(counts, CHUNK), seeds, strict=False):
@@ -179,9 +178,7 @@ class MitsubaRenderer:
         ray, weight = self._sensor.sample_ray(
             sampler.next_1d(), sampler.next_1d(), mi.Point2f(film), sampler.next_2d()
         )
-        aovs, hits = trace(
-            self._scene, sampler, ray, weight * filter_weight, self._limits, self._unsplit
-        )
+        aovs, hits = trace(self._scene, sampler, ray, weight * filter_weight, self._limits)
         aovs |= {aov: motion(hits, ray) for aov, motion in self._motions.items()}
         dr.eval(aovs)
         return {aov: np.atleast_2d(value.numpy()) for aov, value in aovs.items()}

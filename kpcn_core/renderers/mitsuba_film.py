@@ -1,6 +1,6 @@
 """From a sampling map to camera rays, and from samples back to pixels."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,6 @@ from kpcn_core.frame import Pixels
 from kpcn_core.renderers.base import Accumulation, SamplingMap, merge_closest, merge_moments
 
 Values = NDArray[np.float32]  # [C,N] of N samples
-CLOSEST = ("depth", "forward", "backward")
 
 
 class PixelFilter:
@@ -31,7 +30,7 @@ class PixelFilter:
         radius = rfilter.radius()
         positions = (np.arange(self.RESOLUTION) + 0.5) / self.RESOLUTION * 2 - 1
         values = np.array(rfilter.eval(mi.Float(positions * radius)), np.float64)
-        self._box = type(rfilter).__name__ == "BoxFilter" or rfilter.class_name() == "BoxFilter"
+        self._box = rfilter.is_box_filter()
         self._distribution = mi.DiscreteDistribution(mi.Float(np.abs(values)))
         scale = np.abs(values).sum() / values.sum()
         self._weights = mi.Float(np.sign(values) * scale)
@@ -86,21 +85,22 @@ def chunks(samples: SamplingMap, size: int) -> Iterator[Chunk]:
 
 
 class Statistics:
-    """Collects chunks into an `Accumulation`."""
+    """Collects chunks into an `Accumulation`; pixels without samples have 0, and infinite depth."""
 
-    def __init__(self, height: int, width: int) -> None:
+    def __init__(self, height: int, width: int, motions: Iterable[str] = ()) -> None:
+        pixels = height * width
         self._size = (height, width)
-        self._count = np.zeros(height * width, np.uint32)
-        self._mean: dict[str, NDArray[np.float64]] = {}
-        self._deviation: dict[str, NDArray[np.float64]] = {}
-        self._closest: dict[str, Pixels] = {}
+        self._count = np.zeros(pixels, np.uint32)
+        self._mean = {aov: np.zeros((AOVS[aov].channels, pixels)) for aov in ESTIMATED}
+        self._deviation = {aov: np.zeros_like(mean) for aov, mean in self._mean.items()}
+        self._closest: dict[str, Pixels] = {"depth": np.full((1, pixels), np.inf, np.float32)}
+        self._closest |= {aov: np.zeros((2, pixels), np.float32) for aov in motions}
 
     def add(self, chunk: Chunk, values: Mapping[str, Values]) -> None:
         """Merge the samples of a chunk, AOV name to [C,N]."""
         starts = np.concatenate([[0], np.cumsum(chunk.counts[:-1], dtype=np.int64)])
-        for aov in values:
-            if aov in ESTIMATED:
-                self._add_moments(aov, values[aov], chunk, starts)
+        for aov in self._mean:
+            self._add_moments(aov, values[aov], chunk, starts)
         self._add_closest(values, chunk, starts)
         self._count[chunk.pixels] += chunk.counts
 
@@ -117,9 +117,6 @@ class Statistics:
     def _add_moments(
         self, aov: str, values: Values, chunk: Chunk, starts: NDArray[np.int64]
     ) -> None:
-        if aov not in self._mean:
-            self._mean[aov] = np.zeros((len(values), self._count.size))
-            self._deviation[aov] = np.zeros((len(values), self._count.size))
         for channel, samples in enumerate(values.astype(np.float64)):
             mean = np.add.reduceat(samples, starts) / chunk.counts
             spread = np.square(samples - np.repeat(mean, chunk.counts))
@@ -138,13 +135,8 @@ class Statistics:
         # The first sample of each run that has the least depth.
         candidates = np.where(depth == least, np.arange(depth.size), depth.size)
         nearest = np.minimum.reduceat(candidates, starts)
-        found = {aov: values[aov][:, nearest] for aov in CLOSEST if aov in values}
-        for aov, new in found.items():
-            empty = np.inf if aov == "depth" else 0.0
-            if aov not in self._closest:
-                self._closest[aov] = np.full((len(new), self._count.size), empty, np.float32)
-        old = {aov: self._closest[aov][:, chunk.pixels] for aov in found}
-        unseen = self._count[chunk.pixels] == 0
-        merged = merge_closest(old, found)
-        for aov in found:
-            self._closest[aov][:, chunk.pixels] = np.where(unseen, found[aov], merged[aov])
+        found = {aov: values[aov][:, nearest] for aov in self._closest}
+        known = {aov: old[:, chunk.pixels] for aov, old in self._closest.items()}
+        merged = merge_closest((self._count[chunk.pixels], known), (chunk.counts, found))
+        for aov, new in merged.items():
+            self._closest[aov][:, chunk.pixels] = new

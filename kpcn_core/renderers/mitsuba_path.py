@@ -11,9 +11,6 @@ from typing import Any
 import drjit as dr
 import mitsuba as mi
 
-# Lobes of these BSDFs cannot be evaluated apart (they ignore `BSDFContext.type_mask`).
-UNSPLIT = ("Principled", "PrincipledThin")
-
 
 @dataclass(frozen=True)
 class Limits:
@@ -47,7 +44,7 @@ class Hits:
 
 @dr.syntax
 def trace(
-    scene: Any, sampler: Any, ray: Any, weight: Any, limits: Limits, unsplit: Any
+    scene: Any, sampler: Any, ray: Any, weight: Any, limits: Limits
 ) -> tuple[dict[str, Any], Hits]:
     """Follow one path for each ray.
 
@@ -62,15 +59,13 @@ def trace(
         ray: camera rays.
         weight: importance of each ray.
         limits: when paths end.
-        unsplit: UInt32 flag by shape registry index: 1 where `UNSPLIT` BSDFs are.
 
     Returns:
         (AOV name to values of every sample, first hits)
     """
     max_depth = mi.UInt32(limits.max_depth if limits.max_depth >= 0 else 0xFFFFFFFF)
     rr_depth = mi.UInt32(limits.rr_depth)
-    everything, only_diffuse = mi.BSDFContext(), mi.BSDFContext()
-    only_diffuse.type_mask = mi.BSDFFlags.Diffuse
+    everything = mi.BSDFContext()
 
     ray = mi.Ray3f(ray)
     origin = mi.Point3f(ray.o)
@@ -87,7 +82,7 @@ def trace(
     position = mi.Point3f(0)
     previous = dr.zeros(mi.Interaction3f)
     previous_pdf, previous_delta = mi.Float(1), mi.Bool(True)
-    active = mi.Bool(True)
+    active = mi.Bool(limits.max_depth != 0)
     pi = _first_intersection(scene, ray, limits)
 
     while dr.hint(active, label="path"):
@@ -106,7 +101,8 @@ def trace(
         proceed = (depth + 1 < max_depth) & si.is_valid()
         bsdf = si.bsdf(ray)
         flags = bsdf.flags()
-        first = proceed & ~scattered
+        # What the camera sees is recorded even where the path may go no further.
+        first = si.is_valid() & ~scattered
 
         # One direction towards an emitter, and one by the BSDF.
         lit = proceed & mi.has_flag(flags, mi.BSDFFlags.Smooth)
@@ -114,23 +110,18 @@ def trace(
         lit &= ds.pdf != 0
         wo = si.to_local(ds.d)
         value, pdf, sample, bsdf_weight = bsdf.eval_pdf_sample(
-            everything, si, wo, sampler.next_1d(), sampler.next_2d(), proceed
+            everything, si, wo, sampler.next_1d(), sampler.next_2d(), proceed | first
         )
         event = ~mi.has_flag(sample.sampled_type, mi.BSDFFlags.Null)
 
         # The diffuse share at the first event: f_diffuse / f in either direction.
         reflectance = dr.clip(bsdf.eval_diffuse_reflectance(si, first), 0, 1)
-        whole = dr.gather(mi.UInt32, unsplit, dr.reinterpret_array(mi.UInt32, si.shape), first) == 1
         share_emitter = dr.select(
-            first,
-            diffuse_share(bsdf, only_diffuse, si, wo, value, reflectance, whole, first & lit),
-            share,
+            first, diffuse_share(bsdf, si, wo, value, reflectance, first & lit), share
         )
         smooth = first & event & ~mi.has_flag(sample.sampled_type, mi.BSDFFlags.Delta)
         value_sample = bsdf.eval(everything, si, sample.wo, smooth)
-        share_sample = diffuse_share(
-            bsdf, only_diffuse, si, sample.wo, value_sample, reflectance, whole, smooth
-        )
+        share_sample = diffuse_share(bsdf, si, sample.wo, value_sample, reflectance, smooth)
         share = dr.select(first & event, share_sample, share)
 
         heuristic = dr.select(ds.delta, 1, power_heuristic(ds.pdf, pdf))
@@ -172,8 +163,8 @@ def trace(
     aovs = {
         "color": dr.select(covered, color, 0),
         "alpha": dr.select(covered, mi.Float(1), 0),
-        "diffuse": diffuse,
-        "specular": specular,
+        "diffuse": dr.select(covered, diffuse, 0),
+        "specular": dr.select(covered, specular, 0),
         "albedo": albedo,
         "normal": normal,
         "depth": distance,
@@ -181,26 +172,20 @@ def trace(
     return aovs, Hits(hit, position, scattered)
 
 
-def diffuse_share(
-    bsdf: Any,
-    context: Any,
-    si: Any,
-    wo: Any,
-    value: Any,
-    reflectance: Any,
-    unsplit: Any,
-    active: Any,
-) -> Any:
+def diffuse_share(bsdf: Any, si: Any, wo: Any, value: Any, reflectance: Any, active: Any) -> Any:
     """Which part of the BSDF's value in a direction is diffuse, 0 to 1 per channel.
 
-    BSDFs that cannot be split count as diffuse up to the Lambertian lobe of their diffuse
-    reflectance, and as specular beyond it.
+    Some BSDFs (`principled`) return all of their lobes whichever are asked for. These count as
+    diffuse up to the Lambertian lobe of their diffuse reflectance, and as specular beyond it.
     """
-    exact = bsdf.eval(context, si, wo, active & ~unsplit)
-    reflected = mi.Frame3f.cos_theta(si.wi) * mi.Frame3f.cos_theta(wo) > 0
-    lambertian = reflectance * dr.abs(mi.Frame3f.cos_theta(wo)) * dr.inv_pi
-    bound = dr.minimum(value, dr.select(reflected, lambertian, 0))
-    part = dr.select(unsplit, bound, exact)
+    diffuse, none = mi.BSDFContext(), mi.BSDFContext()
+    diffuse.type_mask, none.type_mask = mi.BSDFFlags.Diffuse, mi.BSDFFlags.Empty
+    part = bsdf.eval(diffuse, si, wo, active)
+    unsplit = dr.max(bsdf.eval(none, si, wo, active)) > 0
+    cos_o = mi.Frame3f.cos_theta(wo)
+    reflected = mi.Frame3f.cos_theta(si.wi) * cos_o > 0
+    lambertian = dr.select(reflected, reflectance * dr.abs(cos_o) * dr.inv_pi, 0)
+    part = dr.select(unsplit, dr.minimum(value, lambertian), part)
     return dr.select(active & (value > 0), dr.clip(part / value, 0, 1), 0)
 
 
@@ -208,16 +193,6 @@ def power_heuristic(pdf: Any, other: Any) -> Any:
     """Weight of a sample taken with one density where another could have taken it (Veach 1997)."""
     ratio = dr.square(pdf) / (dr.square(pdf) + dr.square(other))
     return dr.select(dr.isfinite(ratio), ratio, 0)
-
-
-def unsplit_shapes(scene: Any) -> Any:
-    """Table by shape registry index: 1 where the shape's BSDF cannot be split."""
-    shapes = {registry_index(shape): shape for shape in scene.shapes()}
-    table = [0] * (max(shapes, default=0) + 1)
-    for index, shape in shapes.items():
-        bsdf = shape.bsdf()
-        table[index] = int(bsdf is not None and any(f"{name}[" in str(bsdf) for name in UNSPLIT))
-    return mi.UInt32(table)
 
 
 def registry_index(shape: Any) -> int:
