@@ -1,14 +1,13 @@
 """Mitsuba 3, embedded: any scene rendered with every AOV, by a constant or a map of samples."""
 
 import gc
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kpcn_core.errors import InvalidPixels, InvalidScene
+from kpcn_core.errors import InvalidPixels
 from kpcn_core.renderers.base import Accumulation, Progress, SamplingMap
 from kpcn_core.renderers.mitsuba_variant import load_mitsuba
 
@@ -25,13 +24,10 @@ from kpcn_core.renderers.mitsuba_film import (  # noqa: E402
 )
 from kpcn_core.renderers.mitsuba_motion import Motion  # noqa: E402
 from kpcn_core.renderers.mitsuba_path import Limits, trace  # noqa: E402
+from kpcn_core.renderers.mitsuba_scene import Description, load  # noqa: E402
 
 # Samples traced at once: enough to keep every core busy, within some hundred megabytes.
 CHUNK = 1 << 20 if mi.variant().startswith("llvm") else 1 << 22
-
-# Integrators whose image ours reproduces; the second kind only wrap one of the first.
-PATH_TRACERS = ("path", "direct", "prb", "prb_basic", "volpath", "volpathmis", "prbvolpath")
-WRAPPERS = ("aov", "moment")
 
 
 class MitsubaRenderer:
@@ -55,9 +51,9 @@ class MitsubaRenderer:
         self._filter = PixelFilter(self._sensor.film().rfilter())
         neighbours = {"backward": previous, "forward": following}
         self._motions = {
-            aov: Motion(scene, neighbour)
+            aov: motion
             for aov, neighbour in neighbours.items()
-            if neighbour is not None
+            if neighbour is not None and (motion := Motion.between(scene, neighbour))
         }
 
     @classmethod
@@ -79,12 +75,7 @@ class MitsubaRenderer:
         Raises:
             InvalidScene: a file cannot be loaded, or asks for what this renderer does not do.
         """
-        given = dict(parameters or {})
-        merge = previous is None and following is None
-        return cls._from_states(
-            lambda config, scene: mi.parser.parse_file(config, str(scene), **given),
-            path, previous, following, merge,
-        )  # fmt: skip
+        return cls._from_states(path, (previous, following), parameters)
 
     @classmethod
     def from_dict(
@@ -94,24 +85,21 @@ class MitsubaRenderer:
         following: Mapping[str, Any] | None = None,
     ) -> "MitsubaRenderer":
         """Load a scene as Mitsuba's nested dictionaries; else like `from_file`."""
-        merge = previous is None and following is None
-        return cls._from_states(
-            lambda config, scene: mi.parser.parse_dict(config, dict(scene)),
-            scene, previous, following, merge,
-        )  # fmt: skip
+        return cls._from_states(scene, (previous, following))
 
     @classmethod
     def _from_states(
-        cls, parse: Any, scene: Any, previous: Any | None, following: Any | None, merge: bool
+        cls,
+        scene: Description,
+        around: tuple[Description | None, Description | None],
+        parameters: Mapping[str, str] | None = None,
     ) -> "MitsubaRenderer":
         # What is left of earlier scenes would be compiled into this scene's kernels.
         gc.collect()
-        loaded, limits = _load(parse, scene, merge)
-        around = [
-            None if neighbour is None else _load(parse, neighbour, merge)[0]
-            for neighbour in (previous, following)
-        ]
-        return cls(loaded, limits, *around)
+        given, merge = parameters or {}, around == (None, None)
+        loaded, limits = load(scene, given, merge)
+        neighbours = [None if other is None else load(other, given, merge)[0] for other in around]
+        return cls(loaded, limits, *neighbours)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -187,68 +175,3 @@ class MitsubaRenderer:
 def description() -> str:
     """Name, version and variant of the renderer."""
     return f"Mitsuba {mi.__version__} {mi.variant()}"
-
-
-def _load(parse: Any, scene: Any, merge: bool) -> tuple[Any, Limits]:
-    """Parse and build a scene; its integrator only says where paths end."""
-    label = str(scene) if isinstance(scene, Path) else "scene"
-    config = mi.parser.ParserConfig(mi.variant())
-    # Merged meshes lose their ids, by which motion matches them.
-    config.merge_meshes = config.merge_equivalent = merge
-    try:
-        with _resolving(scene):
-            state = parse(config, scene)
-            mi.parser.transform_all(config, state)
-            limits = _limits(state, label)
-            loaded = mi.parser.instantiate(config, state)
-    except (RuntimeError, TypeError, ValueError) as error:
-        raise InvalidScene(f"{label}: Mitsuba cannot load it: {error}") from error
-    if not isinstance(loaded, mi.Scene):
-        raise InvalidScene(f"{label}: expected a scene; found {type(loaded).__name__}.")
-    if not loaded.sensors():
-        raise InvalidScene(f"{label}: the scene has no sensor. Add one to render from.")
-    return loaded, limits
-
-
-def _limits(state: Any, label: str) -> Limits:
-    """What the scene's integrator says about paths."""
-    found = [node.props for node in state.nodes if node.type == mi.ObjectType.Integrator]
-    tracers = [props for props in found if props.plugin_name() in PATH_TRACERS]
-    strange = [
-        props.plugin_name()
-        for props in found
-        if props.plugin_name() not in (*PATH_TRACERS, *WRAPPERS)
-    ]
-    media = any(node.type == mi.ObjectType.Medium for node in state.nodes)
-    if strange or media:
-        what = f"integrator '{strange[0]}'" if strange else "a participating medium"
-        raise InvalidScene(
-            f"{label}: it asks for {what}, which this path tracer does not reproduce. "
-            f"Supported integrators, without media: {', '.join((*PATH_TRACERS, *WRAPPERS))}."
-        )
-    if not tracers:
-        return Limits()
-    props = tracers[0]
-    default = 2 if props.plugin_name() == "direct" else Limits.max_depth
-    return Limits(
-        int(props.get("max_depth", default)),
-        int(props.get("rr_depth", Limits.rr_depth)),
-        bool(props.get("hide_emitters", Limits.hide_emitters)),
-    )
-
-
-@contextmanager
-def _resolving(scene: Any) -> Iterator[None]:
-    """Let a file's relative paths start from its own folder."""
-    if not isinstance(scene, Path):
-        yield
-        return
-    if not scene.is_file():
-        raise InvalidScene(f"{scene}: no such scene file.")
-    resolver = mi.file_resolver()
-    mi.set_file_resolver(mi.FileResolver(resolver))
-    mi.file_resolver().prepend(str(scene.resolve().parent))
-    try:
-        yield
-    finally:
-        mi.set_file_resolver(resolver)

@@ -25,7 +25,7 @@ class Camera:
 
     to_camera: Any
     to_film: Any  # camera space -> [0,1]^2 of the crop window
-    offset: Any
+    offset: Any  # of the principal point, pixels
     size: Any  # of the crop window, pixels
 
     @classmethod
@@ -39,9 +39,14 @@ class Camera:
             film.size(), film.crop_size(), film.crop_offset(),
             keys["x_fov"], keys["near_clip"], keys["far_clip"],
         )  # fmt: skip
-        offset = mi.Vector2f(keys["principal_point_offset_x"], keys["principal_point_offset_y"])
-        size = mi.Vector2f(*film.crop_size())
-        return cls(keys["to_world"].inverse(), to_film, offset, size)
+        x, y = (f"principal_point_offset_{axis}" for axis in "xy")  # a thin lens has none
+        offset = mi.Vector2f(keys[x], keys[y]) if x in keys else mi.Vector2f(0)
+        return cls(
+            keys["to_world"].inverse(),
+            to_film,
+            offset * mi.Vector2f(*film.size()),
+            mi.Vector2f(*film.crop_size()),
+        )
 
     def project(self, position: Any, direction: Any) -> tuple[Any, Any]:
         """Film position in pixels of a point, or of a point infinitely far along a direction.
@@ -58,16 +63,31 @@ class Camera:
             dr.select(far, self.to_camera @ mi.Vector3f(direction), self.to_camera @ position)
         )
         film = self.to_film @ point
-        return (mi.Vector2f(film.x, film.y) - self.offset) * self.size, point.z > 0
+        return mi.Vector2f(film.x, film.y) * self.size - self.offset, point.z > 0
 
 
 class Motion:
     """Motion in pixels from one frame to a neighbour, +x right, +y down."""
 
-    def __init__(self, scene: Any, neighbour: Any) -> None:
-        self.camera = _camera(scene)
-        self.neighbour_camera = _camera(neighbour)
+    def __init__(
+        self, scene: Any, neighbour: Any, camera: Camera, neighbour_camera: Camera
+    ) -> None:
+        self.camera = camera
+        self.neighbour_camera = neighbour_camera
         self._build_tables(scene, neighbour)
+
+    @classmethod
+    def between(cls, scene: Any, neighbour: Any) -> "Motion | None":
+        """Motion from a scene to a neighbour; a warning and None if a camera's is not known."""
+        sensors = [each.sensors()[0] for each in (scene, neighbour)]
+        camera, neighbour_camera = map(Camera.of, sensors)
+        if camera is None or neighbour_camera is None:
+            log.warning(
+                "no motion: it needs a perspective or thinlens sensor; the scene has %s.",
+                " and ".join(sorted({each.class_name() for each in sensors})),
+            )
+            return None
+        return cls(scene, neighbour, camera, neighbour_camera)
 
     def __call__(self, hits: Hits, ray: Any) -> Any:
         """Displacement [2] in pixels of every sample's first hit, or of the sky behind it.
@@ -82,7 +102,11 @@ class Motion:
     def _moved(self, hits: Hits) -> Any:
         """The hit's position in the neighbour frame."""
         pi = hits.intersection
-        index = dr.reinterpret_array(mi.UInt32, pi.shape)
+        # An instance moves as a whole; the shapes within are not the scene's own.
+        shape, instance = (
+            dr.reinterpret_array(mi.UInt32, each) for each in (pi.shape, pi.instance)
+        )
+        index = dr.select(instance != 0, instance, shape)
         kind = dr.gather(mi.UInt32, self._kinds, index, hits.found)
         rigid, mesh = kind == RIGID, kind == MESH
         row = [dr.gather(mi.Float, self._matrices, index * 12 + i, rigid) for i in range(12)]
@@ -105,24 +129,28 @@ class Motion:
         size = max(shapes, default=0) + 1
         kinds, first_face = np.zeros(size, np.uint32), np.zeros(size, np.uint32)
         matrices = np.zeros((size, 12), np.float32)
-        faces, vertices, unmatched = [np.zeros(0, np.uint32)], [np.zeros(0, np.float32)], []
-        face_count = vertex_count = 0
+        # One face and one vertex of no shape: a kernel cannot gather from empty arrays.
+        faces, vertices = [np.zeros(3, np.uint32)], [np.zeros(3, np.float32)]
+        face_count = vertex_count = 1
+        unmatched = []
         for index, shape in shapes.items():
-            other = others.get(shape.id())
-            if other is None or not _same_topology(shape, other):
-                unmatched.append(shape.id())
-            elif shape.is_mesh():
+            other: Any = others.get(shape.id())
+            kinds[index] = _kind(shape, other)
+            if kinds[index] == MESH:
                 keys = mi.traverse(other)
-                kinds[index], first_face[index] = MESH, face_count
+                first_face[index] = face_count
                 faces.append(np.array(keys["faces"], np.uint32) + vertex_count)
                 vertices.append(np.array(keys["vertex_positions"], np.float32))
                 face_count += other.face_count()
                 vertex_count += other.vertex_count()
-            elif "to_world" in mi.traverse(shape):
-                kinds[index], matrices[index] = RIGID, _relative(shape, other)
+            elif kinds[index] == RIGID:
+                matrices[index] = _relative(shape, other)
+            else:
+                unmatched.append(shape.id())
         if unmatched:
             log.warning(
-                "no motion for %d shapes that the neighbour frame lacks: %s",
+                "no motion of their own for %d shapes that the neighbour frame lacks, or holds in "
+                "another form: %s",
                 len(unmatched), ", ".join(unmatched[:5]),
             )  # fmt: skip
         self._kinds, self._first_face = mi.UInt32(kinds), mi.UInt32(first_face)
@@ -131,19 +159,16 @@ class Motion:
         self._vertices = mi.Float(np.concatenate(vertices))
 
 
-def _camera(scene: Any) -> Camera:
-    camera = Camera.of(scene.sensors()[0])
-    if camera is None:
-        raise ValueError("motion needs a perspective or thinlens sensor")
-    return camera
-
-
-def _same_topology(shape: Any, other: Any) -> bool:
-    if shape.is_mesh() != other.is_mesh():
-        return False
-    return not shape.is_mesh() or bool(
-        shape.face_count() == other.face_count() and shape.vertex_count() == other.vertex_count()
-    )
+def _kind(shape: Any, other: Any) -> int:
+    """How a shape moves to its other state."""
+    if other is None or shape.class_name() != other.class_name():
+        return STILL
+    keys = mi.traverse(shape)
+    if "vertex_positions" in keys:
+        same = shape.face_count() == other.face_count()
+        return MESH if same and shape.vertex_count() == other.vertex_count() else STILL
+    # Not by is_mesh: a rectangle is one too, but of vertices that cannot be read.
+    return RIGID if "to_world" in keys else STILL
 
 
 def _relative(shape: Any, other: Any) -> np.ndarray[Any, np.dtype[np.float32]]:
