@@ -10,6 +10,7 @@ from kpcn_core.layer import Channel
 from kpcn_core.renderers.base import SamplingMap
 
 LAYER = "samples"
+MOST = np.iinfo(np.int32).max
 
 
 def read_sampling_map(path: Path) -> SamplingMap:
@@ -31,9 +32,9 @@ def read_sampling_map(path: Path) -> SamplingMap:
             f"{', '.join(names)}."
         )
     values = exr.read_channels(path, [Channel(0, candidates[0])])[0]
-    if not np.isfinite(values).all() or (values < 0).any():
+    if not ((values >= 0) & (values <= MOST)).all():
         raise InvalidPixels(
-            f"{path}: a sampling map holds finite numbers from 0; this one goes from "
+            f"{path}: a sampling map holds numbers from 0 to {MOST}; this one goes from "
             f"{values.min()} to {values.max()}."
         )
     counts: SamplingMap = np.rint(values).astype(np.uint32)
