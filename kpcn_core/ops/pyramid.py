@@ -1,0 +1,97 @@
+"""Scales of an image: down, up, and the join of two of them (paper §3.4, Eq. 5)."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+LEVELS = 3
+
+
+def down(image: Tensor, valid: Tensor | None = None) -> Tensor:
+    """Mean of the valid pixels of every 2x2 block.
+
+    In an image of odd size the last row or column has blocks of two pixels, the last corner one of
+    a single pixel; their mean is the mean of what there is.
+
+    Args:
+        image: [B,C,H,W]; may hold anything where not valid.
+        valid: nonzero where a pixel may be read [B,1 or C,H,W]; None means everywhere.
+
+    Returns:
+        [B,C,ceil(H/2),ceil(W/2)]; 0 where a block has no valid pixel.
+    """
+    if valid is None:
+        return functional.avg_pool2d(image, 2, ceil_mode=True)
+    counted = _block_sum(torch.where(valid != 0, image, 0.0))
+    return counted / _block_sum(valid.to(image.dtype)).clamp(min=1.0)
+
+
+def down_variance(variance: Tensor, valid: Tensor | None = None) -> Tensor:
+    """Variance of what `down` gives, of pixels that are independent: a quarter of their mean.
+
+    Where a block has only n valid pixels, it is 1/n of their mean.
+
+    Args:
+        variance: [B,C,H,W]; may hold anything where not valid.
+        valid: as for `down`.
+    """
+    if valid is None:
+        valid = torch.ones_like(variance[:, :1])
+    count = _block_sum(valid.to(variance.dtype)).clamp(min=1.0)
+    return down(variance, valid) / count
+
+
+def down_valid(valid: Tensor) -> Tensor:
+    """1 where a 2x2 block has a valid pixel, else 0 [B,1,ceil(H/2),ceil(W/2)]."""
+    return functional.max_pool2d(valid, 2, ceil_mode=True)
+
+
+def down_motion(motion: Tensor, factor: int = 2) -> Tensor:
+    """Motion [B,2,H,W] of an image that is `factor` times smaller, in its pixels.
+
+    One vector of every block is taken as it is: the mean of two surfaces that move apart points to
+    neither of them.
+    """
+    return motion[..., ::factor, ::factor] / factor
+
+
+def up(image: Tensor, height: int, width: int) -> Tensor:
+    """Repeat every pixel over its 2x2 block, and cut to an odd size [B,C,height,width]."""
+    blocks = functional.interpolate(image, scale_factor=2.0, mode="nearest")
+    return blocks[..., :height, :width]
+
+
+def join(fine: Tensor, coarse: Tensor, alpha: Tensor) -> Tensor:
+    """Replace the low frequencies of a fine image by those of a coarse one (Eq. 5).
+
+    It is linear in both images, so further layers can be joined by the same alpha. NaN marks pixels
+    for which a scale had nothing to read (see `apply_kernels`); there the other scale stands in.
+
+    Args:
+        fine: [B,C,H,W].
+        coarse: [B,C,ceil(H/2),ceil(W/2)].
+        alpha: how much is replaced, 0 to 1 [B,1,H,W].
+    """
+    height, width = fine.shape[-2:]
+    low_coarse = up(coarse, height, width)
+    fine = torch.where(fine.isnan(), low_coarse, fine)
+    low_fine = up(down(fine, ~fine.isnan()), height, width)
+    low_coarse = torch.where(low_coarse.isnan(), low_fine, low_coarse)
+    return fine - alpha * low_fine + alpha * low_coarse
+
+
+def compose(scales: list[Tensor], alphas: list[Tensor]) -> Tensor:
+    """Join all scales, from the coarsest to the finest.
+
+    Args:
+        scales: images, finest first; each half the size of the one before.
+        alphas: one for every join, in the order of the joins: coarsest first.
+    """
+    joined = scales[-1]
+    for step, alpha in enumerate(alphas):
+        joined = join(scales[-2 - step], joined, alpha)
+    return joined
+
+
+def _block_sum(image: Tensor) -> Tensor:
+    return functional.avg_pool2d(image, 2, ceil_mode=True, divisor_override=1)
