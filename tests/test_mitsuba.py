@@ -132,7 +132,8 @@ def diffuse_lobe(bsdf: Any, si: Any, wo: Any, _: Pixels) -> Pixels:
 
 def at_most_lambertian(bsdf: Any, si: Any, wo: Any, whole: Pixels) -> Pixels:
     reflectance = np.array(bsdf.eval_diffuse_reflectance(si)).reshape(3, 1)
-    return np.minimum(whole, reflectance * np.array(wo.z) / np.pi)
+    bound: Pixels = np.minimum(whole, reflectance * np.array(wo.z) / np.pi)
+    return bound
 
 
 @pytest.mark.parametrize(
