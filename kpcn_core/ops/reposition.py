@@ -1,0 +1,153 @@
+"""Kernels repositioned along motion, one softmax over all frames of a window (paper §3.3).
+
+The kernel of a pixel is moved as a whole, by the rounded motion from the centre frame to another:
+its taps lie at whole pixels, so noisy pixels are weighted and summed, but never resampled.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import FunctionCtx
+from torch.nn import functional
+
+from kpcn_core.ops.kernels import kernel_size, softmax_numerators
+
+
+class Share(NamedTuple):
+    """What one frame adds to the joint softmax; far smaller than the frame's logits.
+
+    Attributes:
+        sums: the weighted radiance, and as last channel the weights [B,C+1,H,W], all divided by
+            exp(peak).
+        peak: the largest logit of the pixel in this frame [B,1,H,W].
+    """
+
+    sums: Tensor
+    peak: Tensor
+
+
+def filter_window(
+    radiance: Sequence[Tensor],
+    logits: Sequence[Tensor],
+    motion: Sequence[Tensor],
+    valid: Sequence[Tensor] | None = None,
+) -> Tensor:
+    """Filter a window of frames by kernels that are normalized together.
+
+    To hold the logits of only one frame at a time, call `share` frame by frame and `joint` at last.
+
+    Args:
+        radiance: linear values of every frame [B,C,H,W].
+        logits: every frame's kernels before softmax [B,k*k,H,W], at the pixels of the centre.
+        motion: from the centre frame to every frame [B,2,H,W]; zero for the centre itself.
+        valid: 1 where a pixel of a frame may be read [B,1,H,W]; None means everywhere.
+
+    Returns:
+        The centre frame, filtered [B,C,H,W]; NaN where no kernel covers a valid pixel.
+    """
+    masks: Sequence[Tensor | None] = valid or [None] * len(radiance)
+    return joint([share(*frame) for frame in zip(radiance, logits, motion, masks, strict=True)])
+
+
+def share(radiance: Tensor, logits: Tensor, motion: Tensor, valid: Tensor | None = None) -> Share:
+    """Apply one frame's repositioned kernels, not yet normalized.
+
+    Where motion leaves the frame, or is not finite, the frame adds nothing; taps outside the image
+    or on pixels that are not valid count nothing either. Arguments as for `filter_window`.
+    """
+    size = kernel_size(logits)
+    valid = torch.ones_like(radiance[:, :1]) if valid is None else valid.to(radiance.dtype)
+    # The mask travels as one more channel: its filtered value is the sum of the valid weights.
+    image = torch.cat([torch.where(valid > 0, radiance, 0.0), valid], dim=1)
+    target, inside = targets(motion)
+    weights = softmax_numerators(logits)
+    sums: Tensor = _GatheredSum.apply(image, weights, target, size)  # type: ignore[no-untyped-call]
+    peak = logits.detach().amax(dim=1, keepdim=True).to(weights.dtype)
+    return Share(sums * inside, peak)
+
+
+def joint(shares: Sequence[Share]) -> Tensor:
+    """Normalize the shares of all frames together: the joint softmax of their kernels [B,C,H,W]."""
+    weights = torch.stack([share.sums[:, -1:].detach() for share in shares])
+    peaks = torch.stack([share.peak for share in shares])
+    # Frames that add nothing must not set the scale: all others might then vanish beside them.
+    peaks = torch.where(weights > 0, peaks, -torch.inf)
+    scales = (peaks - peaks.amax(dim=0)).exp().nan_to_num(0.0)
+    total = torch.zeros_like(shares[0].sums)
+    for one, scale in zip(shares, scales, strict=True):
+        total = total + one.sums * scale
+    return total[:, :-1] / total[:, -1:]
+
+
+def targets(motion: Tensor) -> tuple[Tensor, Tensor]:
+    """The pixel nearest to p + motion(p), for every pixel p.
+
+    Args:
+        motion: pixels, +x right, +y down [B,2,H,W].
+
+    Returns:
+        Its index y*W + x [B,H,W], and a mask [B,1,H,W]: 1 where it is in the image, else 0; there
+        the index is p's own.
+    """
+    height, width = motion.shape[-2:]
+    x = torch.arange(width, device=motion.device)
+    y = torch.arange(height, device=motion.device)[:, None]
+    # Not a number, or far away: both are outside, and small enough for an integer.
+    steps = torch.nan_to_num(motion.float(), nan=torch.inf).clamp(-1e6, 1e6).round().long()
+    column, row = x + steps[:, 0], y + steps[:, 1]
+    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    index = torch.where(inside, row * width + column, y * width + x)
+    return index, inside[:, None].to(motion.dtype)
+
+
+class _GatheredSum(torch.autograd.Function):
+    """Sum over taps of weight times the image at the target and the tap's offset.
+
+    Like the sum for kernels that stay in place: tap by tap, channel by channel, so that nothing of
+    size C*k*k is stored and each step stays in the cache.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx, image: Tensor, weights: Tensor, target: Tensor, size: int
+    ) -> Tensor:
+        """Image [B,C,H,W], weights [B,k*k,H,W], target [B,H,W] -> [B,C,H,W]."""
+        planes, index, offsets = _taps(image.to(weights.dtype), target, size)
+        total = torch.zeros_like(image, dtype=weights.dtype)
+        for total_b, planes_b, index_b, weights_b in zip(
+            total.flatten(2), planes, index, weights.flatten(2), strict=True
+        ):
+            for channel, plane in enumerate(planes_b):
+                for weight, offset in zip(weights_b, offsets, strict=True):
+                    total_b[channel].addcmul_(weight, plane[offset:].index_select(0, index_b))
+        ctx.save_for_backward(image, weights, target)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor, None, None]:
+        """Only the weights are learned; images and motion are data."""
+        image, weights, target = ctx.saved_tensors
+        size = math.isqrt(weights.shape[1])
+        planes, index, offsets = _taps(image.to(weights.dtype), target, size)
+        result = torch.zeros_like(weights)
+        for result_b, planes_b, index_b, gradient_b in zip(
+            result.flatten(2), planes, index, gradient.flatten(2), strict=True
+        ):
+            for channel, plane in enumerate(planes_b):
+                for product, offset in zip(result_b, offsets, strict=True):
+                    taken = plane[offset:].index_select(0, index_b)
+                    product.addcmul_(gradient_b[channel], taken)
+        return None, result, None, None
+
+
+def _taps(image: Tensor, target: Tensor, size: int) -> tuple[Tensor, Tensor, list[int]]:
+    """Where the taps lie: in padded planes [B,C,N], at index [B,H*W] plus one offset a tap."""
+    width = image.shape[-1]
+    padded = functional.pad(image, [size // 2] * 4)
+    stride = width + size - 1
+    index = target // width * stride + target % width
+    offsets = [row * stride + column for row in range(size) for column in range(size)]
+    return padded.flatten(2), index.flatten(1), offsets
