@@ -104,7 +104,7 @@ def test_noisy_pixels_are_never_resampled(generator: torch.Generator) -> None:
     radiance, logits, motion, _ = window(generator, frames=1)
     logits[0].fill_(-1e4)
     logits[0][:, 4] = 0
-    index, inside = targets(motion[0])
+    index, inside = targets(motion[0], 6, 7)
     filtered = filter_window(radiance, logits, motion)
     expected = radiance[0].flatten(2).gather(2, index.flatten(1)[:, None].expand(-1, 3, -1))
     seen = inside[:, 0] > 0
@@ -117,7 +117,7 @@ def test_noisy_pixels_are_never_resampled(generator: torch.Generator) -> None:
 
 def test_motion_is_rounded_to_whole_pixels() -> None:
     ramp = torch.arange(20.0).view(1, 1, 4, 5)
-    index, _ = targets(torch.tensor([1.4, -0.6]).view(1, 2, 1, 1).expand(1, 2, 4, 5))
+    index, _ = targets(torch.tensor([1.4, -0.6]).view(1, 2, 1, 1).expand(1, 2, 4, 5), 4, 5)
     assert index[0, 2, 1] == 1 * 5 + 2  # one to the right, one up
     filtered = filter_window(
         [ramp], [torch.zeros(1, 1, 4, 5)], [torch.tensor([[[[1.4]], [[-0.6]]]]).expand(1, 2, 4, 5)]
@@ -170,6 +170,15 @@ def test_frames_may_come_one_at_a_time_in_any_order(generator: torch.Generator) 
     shares = [share(*frame) for frame in zip(radiance, logits, motion, valid, strict=True)]
     expected = filter_window(radiance, logits, motion, valid)
     assert_close(joint(shares[::-1]), expected, equal_nan=True)
+
+
+def test_a_tile_equals_its_part_of_the_whole(generator: torch.Generator) -> None:
+    radiance, logits, motion, valid = window(generator)
+    tile = (..., slice(2, 5), slice(3, 7))
+    part = filter_window(
+        radiance, [z[tile] for z in logits], [m[tile] for m in motion], valid, origin=(2, 3)
+    )
+    assert_close(part, filter_window(radiance, logits, motion, valid)[tile], equal_nan=True)
 
 
 def test_logits_far_apart_overflow_nowhere(generator: torch.Generator) -> None:

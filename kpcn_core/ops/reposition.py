@@ -20,9 +20,9 @@ class Share(NamedTuple):
     """What one frame adds to the joint softmax; far smaller than the frame's logits.
 
     Attributes:
-        sums: the weighted radiance, and as last channel the weights [B,C+1,H,W], all divided by
+        sums: the weighted radiance, and as last channel the weights [B,C+1,h,w], all divided by
             exp(peak).
-        peak: the largest logit of the pixel in this frame [B,1,H,W].
+        peak: the largest logit of the pixel in this frame [B,1,h,w].
     """
 
     sums: Tensor
@@ -34,6 +34,7 @@ def filter_window(
     logits: Sequence[Tensor],
     motion: Sequence[Tensor],
     valid: Sequence[Tensor] | None = None,
+    origin: tuple[int, int] = (0, 0),
 ) -> Tensor:
     """Filter a window of frames by kernels that are normalized together.
 
@@ -41,18 +42,28 @@ def filter_window(
 
     Args:
         radiance: linear values of every frame [B,C,H,W].
-        logits: every frame's kernels before softmax [B,k*k,H,W], at the pixels of the centre.
-        motion: from the centre frame to every frame [B,2,H,W]; zero for the centre itself.
+        logits: every frame's kernels before softmax [B,k*k,h,w], at the pixels of the centre.
+        motion: from the centre frame to every frame [B,2,h,w]; zero for the centre itself.
         valid: 1 where a pixel of a frame may be read [B,1,H,W]; None means everywhere.
+        origin: row and column in the frame of the logits' first pixel, where they are of a tile.
+            The frames stay whole, because motion may lead anywhere.
 
     Returns:
-        The centre frame, filtered [B,C,H,W]; NaN where no kernel covers a valid pixel.
+        The centre frame, or the tile of it, filtered [B,C,h,w]; NaN where no kernel covers a valid
+        pixel.
     """
     masks: Sequence[Tensor | None] = valid or [None] * len(radiance)
-    return joint([share(*frame) for frame in zip(radiance, logits, motion, masks, strict=True)])
+    frames = zip(radiance, logits, motion, masks, strict=True)
+    return joint([share(*frame, origin) for frame in frames])
 
 
-def share(radiance: Tensor, logits: Tensor, motion: Tensor, valid: Tensor | None = None) -> Share:
+def share(
+    radiance: Tensor,
+    logits: Tensor,
+    motion: Tensor,
+    valid: Tensor | None = None,
+    origin: tuple[int, int] = (0, 0),
+) -> Share:
     """Apply one frame's repositioned kernels, not yet normalized.
 
     Where motion leaves the frame, or is not finite, the frame adds nothing; taps outside the image
@@ -62,7 +73,7 @@ def share(radiance: Tensor, logits: Tensor, motion: Tensor, valid: Tensor | None
     valid = torch.ones_like(radiance[:, :1]) if valid is None else valid.to(radiance.dtype)
     # The mask travels as one more channel: its filtered value is the sum of the valid weights.
     image = torch.cat([torch.where(valid > 0, radiance, 0.0), valid], dim=1)
-    target, inside = targets(motion)
+    target, inside = targets(motion, radiance.shape[-2], radiance.shape[-1], origin)
     weights = softmax_numerators(logits)
     sums: Tensor = _GatheredSum.apply(image, weights, target, size)  # type: ignore[no-untyped-call]
     peak = logits.detach().amax(dim=1, keepdim=True).to(weights.dtype)
@@ -70,7 +81,7 @@ def share(radiance: Tensor, logits: Tensor, motion: Tensor, valid: Tensor | None
 
 
 def joint(shares: Sequence[Share]) -> Tensor:
-    """Normalize the shares of all frames together: the joint softmax of their kernels [B,C,H,W]."""
+    """Normalize the shares of all frames together: the joint softmax of their kernels [B,C,h,w]."""
     weights = torch.stack([share.sums[:, -1:].detach() for share in shares])
     peaks = torch.stack([share.peak for share in shares])
     # Frames that add nothing must not set the scale: all others might then vanish beside them.
@@ -82,22 +93,26 @@ def joint(shares: Sequence[Share]) -> Tensor:
     return total[:, :-1] / total[:, -1:]
 
 
-def targets(motion: Tensor) -> tuple[Tensor, Tensor]:
+def targets(
+    motion: Tensor, height: int, width: int, origin: tuple[int, int] = (0, 0)
+) -> tuple[Tensor, Tensor]:
     """The pixel nearest to p + motion(p), for every pixel p.
 
     Args:
-        motion: pixels, +x right, +y down [B,2,H,W].
+        motion: pixels, +x right, +y down [B,2,h,w].
+        height: of the frame that motion leads to.
+        width: of the same.
+        origin: row and column of the first p in its frame, which has the same size.
 
     Returns:
-        Its index y*W + x [B,H,W], and a mask [B,1,H,W]: 1 where it is in the image, else 0; there
-        the index is p's own.
+        Its index y*width + x [B,h,w], and a mask [B,1,h,w]: 1 where it is in the frame, else 0;
+        there the index is p's own.
     """
-    height, width = motion.shape[-2:]
-    x = torch.arange(width, device=motion.device)
-    y = torch.arange(height, device=motion.device)[:, None]
+    y = torch.arange(motion.shape[-2], device=motion.device)[:, None] + origin[0]
+    x = torch.arange(motion.shape[-1], device=motion.device) + origin[1]
     # Not a number, or far away: both are outside, and small enough for an integer.
     steps = torch.nan_to_num(motion.float(), nan=torch.inf).clamp(-1e6, 1e6).round().long()
-    column, row = x + steps[:, 0], y + steps[:, 1]
+    row, column = y + steps[:, 1], x + steps[:, 0]
     inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
     index = torch.where(inside, row * width + column, y * width + x)
     return index, inside[:, None].to(motion.dtype)
@@ -114,9 +129,9 @@ class _GatheredSum(torch.autograd.Function):
     def forward(
         ctx: FunctionCtx, image: Tensor, weights: Tensor, target: Tensor, size: int
     ) -> Tensor:
-        """Image [B,C,H,W], weights [B,k*k,H,W], target [B,H,W] -> [B,C,H,W]."""
+        """Image [B,C,H,W], weights [B,k*k,h,w], target [B,h,w] -> [B,C,h,w]."""
         planes, index, offsets = _taps(image.to(weights.dtype), target, size)
-        total = torch.zeros_like(image, dtype=weights.dtype)
+        total = weights.new_zeros(*image.shape[:2], *weights.shape[-2:])
         for total_b, planes_b, index_b, weights_b in zip(
             total.flatten(2), planes, index, weights.flatten(2), strict=True
         ):
@@ -144,7 +159,7 @@ class _GatheredSum(torch.autograd.Function):
 
 
 def _taps(image: Tensor, target: Tensor, size: int) -> tuple[Tensor, Tensor, list[int]]:
-    """Where the taps lie: in padded planes [B,C,N], at index [B,H*W] plus one offset a tap."""
+    """Where the taps lie: in padded planes [B,C,N], at index [B,h*w] plus one offset a tap."""
     width = image.shape[-1]
     padded = functional.pad(image, [size // 2] * 4)
     stride = width + size - 1
