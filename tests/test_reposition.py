@@ -68,8 +68,10 @@ def test_matches_the_float64_twin(generator: torch.Generator, kernel: int) -> No
     motion[1][1, 1, 0, 0] = torch.inf
     expected = tap_by_tap(radiance, logits, motion, valid)
     assert_close(filter_window(radiance, logits, motion, valid), expected, equal_nan=True)
-    in_float32 = [[values.float() for values in part] for part in (radiance, logits, motion, valid)]
-    assert_close(filter_window(*in_float32), expected.float(), equal_nan=True)
+    parts = (radiance, logits, motion, valid)
+    images, z, vectors, masks = ([values.float() for values in part] for part in parts)
+    filtered = filter_window(images, z, vectors, masks)
+    assert_close(filtered, expected.float(), equal_nan=True)
 
 
 def test_its_gradient_is_that_of_the_twin_and_of_finite_differences(
@@ -187,6 +189,6 @@ def test_logits_far_apart_overflow_nowhere(generator: torch.Generator) -> None:
         vectors.zero_()
     logits[1] += 3e4
     logits[2] -= 3e4
-    in_float32 = [[values.float() for values in part] for part in (radiance, logits, motion)]
-    expected = apply_kernels(radiance[1].float(), logits[1].float())
-    assert_close(filter_window(*in_float32), expected)
+    images, z = [image.float() for image in radiance], [values.float() for values in logits]
+    filtered = filter_window(images, z, [vectors.float() for vectors in motion])
+    assert_close(filtered, apply_kernels(images[1], z[1]))
