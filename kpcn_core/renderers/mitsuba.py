@@ -167,9 +167,18 @@ class MitsubaRenderer:
             sampler.next_1d(), sampler.next_1d(), mi.Point2f(film), sampler.next_2d()
         )
         aovs, hits = trace(self._scene, sampler, ray, weight * filter_weight, self._limits)
+        aovs["depth"] += self._to_near_plane(ray)
         aovs |= {aov: motion(hits, ray) for aov, motion in self._motions.items()}
         dr.eval(aovs)
         return {aov: np.atleast_2d(value.numpy()) for aov, value in aovs.items()}
+
+    def _to_near_plane(self, ray: Any) -> Any:
+        """Distance from a pinhole or lens to where Mitsuba starts the ray."""
+        parameters = mi.traverse(self._sensor)
+        if "x_fov" not in parameters:
+            return mi.Float(0)
+        forward = parameters["to_world"] @ mi.Vector3f(0, 0, 1)
+        return mi.Float(parameters["near_clip"]) / dr.dot(ray.d, forward)
 
 
 def description() -> str:
