@@ -228,6 +228,18 @@ def test_started_from_a_single_frame_network_it_gives_the_mean_of_the_filtered_f
     assert_close(filtered, torch.stack(alone).mean(dim=0))
 
 
+def test_neighbours_may_have_smaller_kernels_and_start_from_the_middle_of_the_larger() -> None:
+    single = KernelPredictor(CHANNELS, 5, 1)
+    kernels = WindowKernels(CHANNELS, 5, 1, before=1, after=1, neighbours=3)
+    kernels.start_from(single)
+    context, image = torch.randn(1, CHANNELS, *SIZE), torch.full((1, 3, *SIZE), 0.6)
+    full = single(context)
+    assert_close(kernels(context, 0), full)
+    assert_close(kernels(context, 1), full.unflatten(1, (5, 5))[:, 1:4, 1:4].flatten(1, 2))
+    motion, valid = [vectors(0, 0)] * 2, several(2, torch.ones, 1)
+    assert_close(filter_frames(context, kernels, [image] * 2, motion, valid, 0), image)
+
+
 def test_a_loss_of_the_centre_trains_every_part_that_the_window_uses() -> None:
     module, kernels = random_module(1, 2), random_kernels(1, 2)
     features, motion = several(3, torch.randn, CHANNELS), several(3, torch.randn, 2)

@@ -1,5 +1,6 @@
 """Temporal module (paper §3.3, Fig. 3): features of a window -> kernels for each of its frames."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -66,21 +67,39 @@ class TemporalFeatures(nn.Module):
 
 
 class WindowKernels(nn.Module):
-    """A kernel predictor for each frame of a window, by its position relative to the centre."""
+    """A kernel predictor for each frame of a window, by its position relative to the centre.
 
-    def __init__(self, channels: int, kernel: int, fold: int, before: int, after: int) -> None:
+    Args:
+        channels: of the features.
+        kernel: side of the kernels, odd.
+        fold: how many times smaller than the image the features are.
+        before: frames before the centre, at most.
+        after: frames after the centre, at most.
+        neighbours: side of the kernels of all frames but the centre. Smaller ones, down to the 3x3
+            that motion's rounding needs, cost less; the paper has them all the same.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        kernel: int,
+        fold: int,
+        before: int,
+        after: int,
+        neighbours: int | None = None,
+    ) -> None:
         super().__init__()
         self.before, self.after = before, after
-        self.predictors = nn.ModuleList(
-            KernelPredictor(channels, kernel, fold) for _ in range(before + 1 + after)
-        )
+        others = kernel if neighbours is None else neighbours
+        sides = [others] * before + [kernel] + [others] * after
+        self.predictors = nn.ModuleList(KernelPredictor(channels, side, fold) for side in sides)
 
     def forward(self, context: Tensor, position: int) -> Tensor:
-        """Window features [B,C,H/fold,W/fold] -> logits [B,k*k,H,W] of the frame at a position.
+        """Window features [B,C,H/fold,W/fold] -> logits [B,k*k,H,W] of a frame.
 
         Args:
             context: see `TemporalFeatures`.
-            position: 0 is the centre, negative ones are before it.
+            position: of the frame; 0 is the centre, negative ones are before it.
         """
         if not -self.before <= position <= self.after:
             raise ValueError(
@@ -92,10 +111,15 @@ class WindowKernels(nn.Module):
     def start_from(self, single: KernelPredictor) -> None:
         """Give every frame the kernels of a single-frame network: training starts from them.
 
-        The joint softmax of equal kernels is the mean of the frames, each filtered alone.
+        The joint softmax of equal kernels is the mean of the frames, each filtered alone. Smaller
+        kernels get the middle of the larger one.
         """
+        state = single.state_dict()
         for predictor in self.predictors:
-            predictor.load_state_dict(single.state_dict())
+            assert isinstance(predictor, KernelPredictor)
+            middle = _middle(single.logits.out_features, predictor.logits.out_features)
+            logits = {name: state[name][middle] for name in ("logits.weight", "logits.bias")}
+            predictor.load_state_dict(state | logits)
 
 
 def filter_frames(
@@ -142,3 +166,11 @@ def _start_as_identity(blocks: ResidualStack) -> None:
         assert isinstance(block, ResidualBlock)
         nn.init.zeros_(block.second.weight)
         nn.init.zeros_(block.second.bias)  # type: ignore[arg-type]
+
+
+def _middle(taps: int, kept: int) -> Tensor:
+    """Indices of the middle `kept` of `taps`, both the area of a square with an odd side."""
+    side, inner = math.isqrt(taps), math.isqrt(kept)
+    edge = (side - inner) // 2
+    square = torch.arange(taps).view(side, side)
+    return square[edge : edge + inner, edge : edge + inner].flatten()
