@@ -222,6 +222,30 @@ def test_what_the_neighbour_lacks_stands_still_with_a_warning(
     assert "ball" in caplog.text
 
 
+def test_shapes_without_ids_are_matched_by_their_order(tmp_path: Path) -> None:
+    def written(step: int) -> Path:
+        path = tmp_path / f"{step}.xml"
+        balls = "".join(
+            f'<shape type="sphere"><point name="center" x="{x + step * motion}" y="0" z="0"/>'
+            f'<float name="radius" value="0.5"/></shape>'
+            for x, motion in ((-0.8, 0.1), (0.8, -0.2))
+        )
+        place = '<lookat origin="0,0,4" target="0,0,0" up="0,1,0"/>'
+        size = '<integer name="width" value="32"/><integer name="height" value="24"/>'
+        path.write_text(
+            f'<scene version="3.0.0"><sensor type="perspective"><film type="hdrfilm">{size}</film>'
+            f'<transform name="to_world">{place}</transform></sensor>{balls}</scene>'
+        )
+        return path
+
+    frame = MitsubaRenderer.from_file(written(0), following=written(1)).render(4, 0).frame()
+    left, right = (frame["forward"][0, :, half] for half in (np.s_[:16], np.s_[16:]))
+    assert 0.5 < left.max() < 1.5
+    assert left.min() == 0
+    assert -3 < right.min() < -1
+    assert right.max() == 0
+
+
 def test_a_crop_window_moves_like_that_part_of_the_film(folder: Path) -> None:
     x, y, width, height = 9, 5, 14, 11
     window: Scene = {

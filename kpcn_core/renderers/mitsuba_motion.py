@@ -5,8 +5,9 @@ The neighbour is a Mitsuba scene of its own. Shapes are matched by id; a mesh mo
 """
 
 import logging
+from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import drjit as dr
 import mitsuba as mi
@@ -124,17 +125,17 @@ class Motion:
 
     def _build_tables(self, scene: Any, neighbour: Any) -> None:
         """What the kernel gathers from, indexed by shape registry index."""
-        shapes = {registry_index(shape): shape for shape in scene.shapes()}
-        others = {shape.id(): shape for shape in neighbour.shapes()}
-        size = max(shapes, default=0) + 1
+        shapes, others = _named(scene), _named(neighbour)
+        indices = {name: registry_index(shape) for name, shape in shapes.items()}
+        size = max(indices.values(), default=0) + 1
         kinds, first_face = np.zeros(size, np.uint32), np.zeros(size, np.uint32)
         matrices = np.zeros((size, 12), np.float32)
         # One face and one vertex of no shape: a kernel cannot gather from empty arrays.
         faces, vertices = [np.zeros(3, np.uint32)], [np.zeros(3, np.float32)]
         face_count = vertex_count = 1
         unmatched = []
-        for index, shape in shapes.items():
-            other: Any = others.get(shape.id())
+        for name, shape in shapes.items():
+            index, other = indices[name], cast(Any, others.get(name))
             kinds[index] = _kind(shape, other)
             if kinds[index] == MESH:
                 keys = mi.traverse(other)
@@ -146,7 +147,7 @@ class Motion:
             elif kinds[index] == RIGID:
                 matrices[index] = _relative(shape, other)
             else:
-                unmatched.append(shape.id())
+                unmatched.append(shape.id() or f"unnamed {shape.class_name()}")
         if unmatched:
             log.warning(
                 "no motion of their own for %d shapes that the neighbour frame lacks, or holds in "
@@ -157,6 +158,16 @@ class Motion:
         self._matrices = mi.Float(matrices.ravel())
         self._faces = mi.UInt32(np.concatenate(faces))
         self._vertices = mi.Float(np.concatenate(vertices))
+
+
+def _named(scene: Any) -> dict[tuple[str, int], Any]:
+    """Shapes by id; those of the same id, as all without one, by their order too."""
+    found: dict[tuple[str, int], Any] = {}
+    seen: Counter[str] = Counter()
+    for shape in scene.shapes():
+        found[shape.id(), seen[shape.id()]] = shape
+        seen[shape.id()] += 1
+    return found
 
 
 def _kind(shape: Any, other: Any) -> int:
