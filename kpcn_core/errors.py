@@ -43,3 +43,15 @@ class InvalidWeights(KpcnError):
 
 class MissingFrames(KpcnError):
     """A sequence has no files, or lacks frames that were asked for."""
+
+
+class WorkerFailed(KpcnError):
+    """A worker cannot be started, broke off, or answers what cannot be understood."""
+
+
+class Unsupported(KpcnError):
+    """A worker is of another version than its host, or lacks what was asked for."""
+
+
+class Cancelled(Exception):
+    """The work was stopped because a person said so. No `KpcnError`: there is nothing to mend."""

@@ -1,7 +1,7 @@
 """Sequences: patterns such as shot.####.exr, and ranges such as 1001-1100 or 1-9x2."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from fileseq import PAD_STYLE_HASH1, FileSequence, FrameSet
@@ -40,7 +40,12 @@ def expand(pattern: str, frames: str | None = None) -> list[tuple[int, Path]]:
 
 
 def pairs(
-    pattern: str, output: str, frames: str | None = None, *, overwrite: bool = False
+    pattern: str,
+    output: str,
+    frames: str | None = None,
+    *,
+    overwrite: bool = False,
+    skip: Collection[str] = (),
 ) -> list[tuple[Path, Path]]:
     """Each input file with the file to write; everything that can be checked first is.
 
@@ -49,6 +54,7 @@ def pairs(
         output: a path; needs a placeholder if there is more than one frame.
         frames: see `expand`.
         overwrite: existing files, the inputs themselves included, may be replaced.
+        skip: targets that are done already, and are left out.
 
     Raises:
         MissingFrames, UnknownName: see `expand`; or the output lacks a placeholder.
@@ -65,9 +71,11 @@ def pairs(
             f"{output}: {len(inputs)} frames need a placeholder in the output's name, "
             f"for example clean.####.exr."
         )
-    _check_folders(targets)
-    _check_targets([path for _, path in inputs], targets, overwrite)
-    return [(path, target) for (_, path), target in zip(inputs, targets, strict=True)]
+    paths = [path for _, path in inputs]
+    left = [pair for pair in zip(paths, targets, strict=True) if str(pair[1]) not in skip]
+    _check_folders([target for _, target in left])
+    _check_targets(paths, [target for _, target in left], overwrite)
+    return left
 
 
 def _parsed(pattern: str) -> FileSequence:

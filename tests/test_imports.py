@@ -17,12 +17,13 @@ CODE = ("kpcn_core", "training", "benchmarks", "plugins")
 # A package, or the modules that share a first word (exr, exr_write), have one place.
 LAYERS = (
     {"errors"},
-    {"aov", "layer", "source", "mapping", "atomic", "extras", "protocol"},
+    {"aov", "layer", "source", "mapping", "atomic", "extras", "jsonrpc", "protocol"},
     {"ops", "frame", "device", "client"},
     {"weights", "tiling", "features", "exr", "motion", "sequence", "model"},
     {"denoiser", "metrics", "comparison", "oidn", "picture", "provenance"},
-    {"worker", "adaptive", "export", "farm", "report", "timeline", "renderers", "demo"},
+    {"worker", "adaptive", "export", "farm", "report", "timeline", "renderers", "demo", "job"},
     {"cli"},
+    {"__main__"},
 )
 
 # Package -> the only files that may import it.
@@ -44,7 +45,7 @@ HOMES = {
     "benchmarks": ("benchmarks/*",),
 }
 
-HOST_MODULES = ("errors", "protocol", "client")
+HOST_MODULES = ("errors", "jsonrpc", "protocol", "client")  # and client_*, protocol_*
 INPUT_OUTPUT = {"pathlib", "os", "io", "shutil", "tempfile", "subprocess", "safetensors"}
 
 
@@ -133,17 +134,44 @@ def test_operations_and_modules_do_no_input_or_output() -> None:
     assert not strays
 
 
+def host_modules() -> list[Path]:
+    folder = ROOT / "kpcn_core"
+    return [
+        path
+        for name in HOST_MODULES
+        for path in (*folder.glob(f"{name}.py"), *folder.glob(f"{name}_*.py"))
+    ]
+
+
 def test_what_hosts_import_is_standard_library_only() -> None:
-    modules = [ROOT / "kpcn_core" / f"{name}.py" for name in HOST_MODULES]
+    modules = host_modules()
     allowed = tuple(f"kpcn_core.{name}" for name in HOST_MODULES)
     strays = [
         f"{relative(path)} imports {name}"
-        for path in [*filter(Path.exists, modules), *python_files("plugins")]
+        for path in [*modules, *python_files("plugins")]
         for name in imports(path)
         if name.split(".")[0] not in {*sys.stdlib_module_names, "nuke", "nukescripts", "hou", "bpy"}
         and not name.startswith((*allowed, "plugins."))
     ]
     assert not strays
+
+
+@pytest.mark.parametrize("path", host_modules(), ids=relative)
+def test_what_hosts_import_is_python_3_9(path: Path) -> None:
+    tree = ast.parse(path.read_bytes(), feature_version=(3, 9))
+    if path.stem == "errors":
+        return  # has no annotations
+    assert any(
+        isinstance(node, ast.ImportFrom) and node.module == "__future__" for node in tree.body
+    ), "annotations such as `int | None` must not be evaluated"
+
+
+def test_the_client_loads_nothing_heavy() -> None:
+    script = "import sys, kpcn_core.client; print(sorted({'torch', 'numpy'} & set(sys.modules)))"
+    run = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert run.stdout.strip() == "[]"
 
 
 def test_help_is_light() -> None:

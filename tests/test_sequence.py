@@ -84,6 +84,15 @@ def test_existing_targets_are_found_before_any_work(shot: Path) -> None:
     assert len(pairs(*arguments, overwrite=True)) == 4
 
 
+def test_targets_that_are_done_are_left_out(shot: Path) -> None:
+    (shot / "clean.1003.exr").touch()
+    done = {str(shot / "clean.1003.exr")}
+    found = pairs(str(shot / "shot.####.exr"), str(shot / "clean.####.exr"), skip=done)
+    assert [target.name for _, target in found] == [
+        f"clean.{number}.exr" for number in (1001, 1002, 1005)
+    ]
+
+
 def test_an_input_is_its_own_output_only_on_request(shot: Path) -> None:
     pattern = str(shot / "shot.####.exr")
     aside = str(shot / "." / ".." / shot.name / "shot.####.exr")

@@ -1,14 +1,12 @@
 """`kpcn denoise`: a frame or a sequence of EXR files."""
 
-from pathlib import Path
-
 import click
 
-from kpcn_core import exr, sequence
+from kpcn_core import sequence
 from kpcn_core.cli.options import AovLayer, AovNames, Memory, TileSize
-from kpcn_core.cli.progress import Bar, progress
+from kpcn_core.cli.progress import progress
 from kpcn_core.denoiser import DEFAULT_MEMORY, DEFAULT_MODEL, Denoiser
-from kpcn_core.errors import KpcnError
+from kpcn_core.job import Job
 
 
 @click.command()
@@ -49,24 +47,12 @@ def denoise(
       kpcn denoise "shot.####.exr" -o "clean.####.exr" --frames 1001-1100
       kpcn denoise karma.exr -o clean.exr --aov albedo=basecolor
     """
-    jobs = sequence.pairs(pattern, output, frames, overwrite=overwrite)
+    files = sequence.pairs(pattern, output, frames, overwrite=overwrite)
+    job = Job(files, source, dict(layers), aovs, tile, max_memory, overwrite)
     denoiser = Denoiser.load(model, device)
-
-    def clean(source_path: Path, target: Path, bar: Bar) -> None:
-        frame = exr.read(source_path, source, dict(layers))
-        result = denoiser.denoise(frame, aovs, tile=tile, max_memory=max_memory, progress=bar.part)
-        exr.write(target, result, aovs, overwrite=overwrite)
-
-    failed = 0
-    with progress("Denoising", len(jobs)) as bar:
-        for source_path, target in jobs:
-            try:
-                clean(source_path, target, bar)
-                bar.item(str(target))
-            except KpcnError as error:
-                if len(jobs) == 1:
-                    raise
-                bar.failed(str(error))
-                failed += 1
-    if failed:
-        raise KpcnError(f"{failed} of {len(jobs)} frames were not written; see above.")
+    with progress("Denoising", len(files)) as bar:
+        for outcome in job.run(denoiser, bar.part):
+            if outcome.error:
+                bar.failed(str(outcome.error))
+            else:
+                bar.item(str(outcome.target))

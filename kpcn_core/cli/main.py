@@ -15,6 +15,7 @@ COMMANDS = {
     "compare": ("kpcn_core.cli.compare", "Measure images against a reference."),
     "models": ("kpcn_core.cli.models", "List the networks that ship, and how they were trained."),
     "render": ("kpcn_core.cli.render", "Render a Mitsuba scene with every AOV."),
+    "worker": ("kpcn_core.cli.worker", "Serve Nuke, Houdini or Blender; they start it."),
 }
 
 
