@@ -14,6 +14,7 @@ from tests.mitsuba_scenes import HEIGHT, WIDTH, Floats, Scene, camera, film, roo
 maps = st.lists(st.integers(0, 9), min_size=6, max_size=6)
 
 
+@settings(deadline=None)
 @given(maps, st.integers(1, 20))
 def test_chunks_together_are_the_map(counts: list[int], size: int) -> None:
     samples = np.array(counts, np.uint32).reshape(2, 3)
