@@ -74,4 +74,5 @@ def test_a_config_that_cannot_be_understood_is_refused(text: str) -> None:
 def test_every_network_that_ships_loads_and_says_how_it_was_trained(name: str) -> None:
     path = weights.find(name)
     assert isinstance(weights.load(path), Network)
-    assert {"data_sha256", "data_licence", "date", "device", "steps"} <= weights.describe(path).keys()
+    expected = {"data_sha256", "data_licence", "date", "device", "steps"}
+    assert expected <= weights.describe(path).keys()
