@@ -17,12 +17,12 @@ from kpcn_core.mapping import Found
 # What it costs to lack an AOV, in words for the person who can render it.
 COSTS = {
     "color": "there is nothing to denoise; name it with --aov color=LAYER",
-    "albedo": "texture is filtered along with the light, so fine texture may blur",
-    "normal": "edges of shapes are seen in the color only",
+    "albedo": "kpcn denoise refuses the file: every encoder that ships reads the albedo",
+    "normal": "kpcn denoise refuses the file: every encoder that ships reads the normal",
     "diffuse": "no split: the whole color is filtered at once, and texture may blur",
     "color_mse": "no variance: how noisy a pixel is, is guessed (encoder 'generic')",
-    "forward": "the next frames cannot be aligned to this one",
-    "backward": "the previous frames cannot be aligned to this one",
+    "forward": "of no effect yet: frames are denoised one by one",
+    "backward": "of no effect yet: frames are denoised one by one",
 }
 GUIDES = ("albedo", "normal", "color")  # what is compared to calibrate motion, best first
 MOTION = ("forward", "backward")
