@@ -72,7 +72,7 @@ class Denoiser:
             frame: needs "color"; gains from every further AOV that the encoder reads.
             aovs: which of `OUTPUTS` to denoise.
             encoder: which source-aware encoder (paper §3.2); "auto" takes the source's own, else
-                the first whose inputs the frame has.
+                the one that reads most of what the frame has.
             tile: side of a tile in pixels without its overlap; None derives it from max_memory.
             max_memory: bytes that the computation of one tile may take.
             progress: called after each tile with (done, total).
@@ -105,7 +105,7 @@ class Denoiser:
         return frame.with_aovs(**_outputs(frame, aovs, filtered, gain))
 
     def choose_encoder(self, frame: Frame) -> str:
-        """The encoder named like the frame's source, else the first whose inputs it has."""
+        """The encoder named like the frame's source, else the one that reads most of it."""
         available = features.available_planes(frame.aovs)
         usable = [
             name
@@ -124,8 +124,9 @@ class Denoiser:
             )
         if frame.source in usable:
             return frame.source
-        log.info("%s: source '%s' uses encoder '%s'", frame.label, frame.source, usable[0])
-        return usable[0]
+        best = max(usable, key=lambda name: len(self.network.config.encoders[name]))
+        log.info("%s: source '%s' uses encoder '%s'", frame.label, frame.source, best)
+        return best
 
     def _tiles(self, frame: Frame, tile: int | None, max_memory: int) -> list[Tile]:
         height, width = frame.size

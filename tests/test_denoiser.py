@@ -93,7 +93,14 @@ def test_nothing_but_nan_is_refused(denoiser: Denoiser) -> None:
         denoiser.denoise(frame.with_aovs(color=np.full_like(frame["color"], np.nan)))
 
 
-def test_the_encoder_is_the_sources_own_or_the_first_that_fits(denoiser: Denoiser) -> None:
+def test_an_unknown_source_gets_the_encoder_that_reads_most(denoiser: Denoiser) -> None:
+    frame = replace(random_frame(4, 4), source="someone else's")
+    assert denoiser.choose_encoder(frame) == "kpcn"
+    shipped = Denoiser.load(device="cpu")
+    assert shipped.choose_encoder(frame) == "kpcn"
+
+
+def test_the_encoder_is_the_sources_own_or_one_that_fits(denoiser: Denoiser) -> None:
     frame = random_frame(8, 8)
     assert denoiser.choose_encoder(frame) == "kpcn"
     assert denoiser.choose_encoder(replace(frame, source="generic")) == "generic"

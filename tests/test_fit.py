@@ -1,6 +1,7 @@
 """Training: the loss falls, resuming changes nothing, and failures explain themselves."""
 
 import csv
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
@@ -107,6 +108,33 @@ def test_a_released_network_says_how_it_was_trained(data: Path, run: Path, tmp_p
     assert header["views"] == "3"
     assert header["data_licence"] == "our own, procedural"
     assert weights.load(path).config == CONFIG.network
+
+
+def test_training_starts_from_released_weights_and_says_so(
+    data: Path, run: Path, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    release(run / CHECKPOINT, first, "first")
+    config = replace(CONFIG, run=replace(CONFIG.run, start=str(first)))
+    fit(config, data, tmp_path / "run", Budget(1, None))
+    started = weights.load(first).state_dict()
+    trained = averaged_network(read_checkpoint(tmp_path / "run" / CHECKPOINT)).state_dict()
+    for name, value in started.items():
+        assert_close(trained[name], value, rtol=0, atol=0.02)
+    release(tmp_path / "run" / CHECKPOINT, second, "second")
+    origin = json.loads(weights.describe(second)["start"])
+    assert (origin["steps"], origin["training_command"]) == (str(STEPS), "first")
+
+
+def test_training_refuses_to_start_from_another_network(
+    data: Path, run: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "net.safetensors"
+    release(run / CHECKPOINT, path, "first")
+    other = ModelConfig(channels=12, blocks=1, kernel=5, fold=2)
+    config = replace(CONFIG, network=other, run=replace(CONFIG.run, start=str(path)))
+    with pytest.raises(InvalidConfig, match="its network is"):
+        fit(config, data, tmp_path / "run", Budget(1, None))
 
 
 def test_weights_that_are_released_are_the_average(run: Path) -> None:

@@ -133,6 +133,7 @@ def render(
 @click.argument("data", type=FOLDER)
 @click.argument("run", type=FOLDER)
 @click.option("--config", default="single-frame", show_default=True, help="A name or a TOML file.")
+@click.option("--start", help="Weights to start a new run from, by name or path.")
 @click.option("--max-time", type=Duration(), help="Of this session, e.g. 90m.")
 @click.option("--max-steps", type=click.IntRange(1), help="Of the whole training.")
 @click.option("--decay/--no-decay", default=True, help="Let the learning rate fall at the end.")
@@ -143,6 +144,7 @@ def fit(
     data: Path,
     run: Path,
     config: str,
+    start: str | None,
     max_time: float | None,
     max_steps: int | None,
     decay: bool,
@@ -151,6 +153,8 @@ def fit(
     workers: int,
 ) -> None:
     """Train on DATA, with logs and checkpoints in RUN; goes on from RUN's checkpoint."""
+    from dataclasses import replace
+
     import torch
 
     from kpcn_core.device import choose_device
@@ -161,10 +165,13 @@ def fit(
 
     if threads:
         torch.set_num_threads(threads)
+    chosen = load(config)
+    if start:
+        chosen = replace(chosen, run=replace(chosen.run, start=start))
     budget = Budget(max_steps, max_time, decay, session_clock())
     with stop_requests() as stop:
         stage = run_fit(
-            load(config),
+            chosen,
             data,
             run,
             budget,

@@ -79,6 +79,7 @@ class RunConfig:
 
     Attributes:
         seed: of the first weights and of all batches.
+        start: weights to start from, by name or path, instead of random ones.
         log_steps: write the loss every so many steps.
         checkpoint_minutes: save everything every so often.
         validate_minutes: measure held-out views every so often.
@@ -87,6 +88,7 @@ class RunConfig:
     """
 
     seed: int = 1
+    start: str = ""
     log_steps: int = 10
     checkpoint_minutes: float = 5.0
     validate_minutes: float = 10.0

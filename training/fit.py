@@ -13,6 +13,7 @@ from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch.utils.data import DataLoader
 
+from kpcn_core import weights
 from training import validation
 from training.batches import Batch, Batches
 from training.callbacks import Average, Checkpoints, Ending, Report
@@ -57,7 +58,8 @@ def fit(
     Raises:
         TrainingDiverged: the loss is no longer finite.
         InvalidDataset: there is nothing to train on.
-        InvalidConfig: the run was started with another network or stage.
+        InvalidConfig: the run was started with another network or stage, or it is to start from
+            the weights of another network.
     """
     dataset = Dataset(data)
     checkpoint = run / CHECKPOINT
@@ -65,6 +67,8 @@ def fit(
         _check_same(config, checkpoint)
     torch.manual_seed(config.run.seed)
     stage = SingleFrame(config, budget, run)
+    if config.run.start and not checkpoint.exists():
+        _start_from(stage, config)
     callbacks = [
         Ending(budget, stop),
         Report(tell),
@@ -154,6 +158,18 @@ def _loggers(run: Path) -> list[Logger]:
     if find_spec("tensorboard") is None:
         return [csv]
     return [csv, TensorBoardLogger(run, name="logs", version=csv.version)]
+
+
+def _start_from(stage: SingleFrame, config: TrainingConfig) -> None:
+    """Take over the weights of a released network."""
+    path = weights.find(config.run.start)
+    network = weights.load(path)
+    if network.config != config.network:
+        raise InvalidConfig(
+            f"{path}: its network is {network.config}; the configuration asks for "
+            f"{config.network}. Change [network], or start from other weights."
+        )
+    stage.network.load_state_dict(network.state_dict())
 
 
 def _check_same(config: TrainingConfig, checkpoint: Path) -> None:

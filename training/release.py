@@ -58,7 +58,9 @@ def provenance_of(state: dict[str, Any], command: str) -> dict[str, str]:
     """How the weights came to be, for the header of their file."""
     known = state["kpcn"]
     config, steps = known["config"], state["global_step"]
+    start = {"start": json.dumps(known["start"], sort_keys=True)} if known.get("start") else {}
     return {
+        **start,
         "stage": config["stage"],
         "date": date.today().isoformat(),
         "steps": str(steps),
