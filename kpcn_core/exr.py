@@ -124,7 +124,9 @@ def read_channels(path: Path, channels: Sequence[Channel]) -> Pixels:
         raise InvalidPixels(f"{path}: channels of one AOV differ in size: {error}.") from error
 
 
-def write(target: Path, frame: Frame, aovs: Sequence[str], overwrite: bool = False) -> None:
+def write(
+    target: Path, frame: Frame, aovs: Sequence[str] = ("color",), overwrite: bool = False
+) -> None:
     """Write the file that a frame was read from, with some AOVs replaced by the frame's pixels.
 
     Everything else is as in that file: parts, windows, order and types of channels, tiles,

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
+# Packages of the extra "train".
+EXTRA = ("lightning", "mitsuba", "drjit")
 UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -28,6 +30,13 @@ class Group(click.Group):
             return super().invoke(ctx)
         except KpcnError as error:
             raise click.ClickException(str(error)) from error
+        except ModuleNotFoundError as error:
+            if (error.name or "").split(".")[0] not in EXTRA:
+                raise
+            raise click.ClickException(
+                f"Training needs {error.name}, which is not installed. "
+                f"Run: pip install 'kpcn[train]'."
+            ) from error
 
 
 class Duration(click.ParamType[float]):
