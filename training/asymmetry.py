@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from kpcn_core.model.specialization import MAX_ASYMMETRY
-from training.losses import EPSILON, weighted_mean
+from training.losses import EPSILON, smape_map, weighted_mean
 
 
 def asymmetric_smape(
@@ -30,10 +30,8 @@ def asymmetric_smape(
         epsilon: as for `losses.smape`.
         detach: likewise.
     """
-    scale = denoised.detach() if detach else denoised
-    error = (denoised - reference).abs() / (scale.abs() + reference.abs() + epsilon)
-    slope = slopes(denoised, reference, noisy, log_asymmetry)
-    return weighted_mean(error * slope, weight)
+    error = smape_map(denoised, reference, epsilon, detach)
+    return weighted_mean(error * slopes(denoised, reference, noisy, log_asymmetry), weight)
 
 
 def slopes(denoised: Tensor, reference: Tensor, noisy: Tensor, log_asymmetry: Tensor) -> Tensor:

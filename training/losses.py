@@ -27,9 +27,15 @@ def smape(
         epsilon: keeps dark pixels from dominating.
         detach: take the denominator as given, so that a pixel gains nothing by being brighter.
     """
+    return weighted_mean(smape_map(denoised, reference, epsilon, detach), weight)
+
+
+def smape_map(
+    denoised: Tensor, reference: Tensor, epsilon: float = EPSILON, detach: bool = False
+) -> Tensor:
+    """The terms of `smape` before their mean [B,3,H,W]; arguments as there."""
     scale = denoised.detach() if detach else denoised
-    error = (denoised - reference).abs() / (scale.abs() + reference.abs() + epsilon)
-    return weighted_mean(error, weight)
+    return (denoised - reference).abs() / (scale.abs() + reference.abs() + epsilon)
 
 
 def gradient_error(denoised: Tensor, reference: Tensor, weight: Tensor | None = None) -> Tensor:
