@@ -5,16 +5,15 @@ were trained. Files that ship lie in ``kpcn_core/weights/``, which is data and n
 """
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialized
 from torch import Tensor
 
+from kpcn_core.atomic import replaced
 from kpcn_core.errors import InvalidWeights, UnknownName, UnreadableFile
 from kpcn_core.model.config import ModelConfig
 from kpcn_core.model.network import Network
@@ -56,14 +55,8 @@ def save(path: Path, network: Network, provenance: Mapping[str, str]) -> None:
         "config": network.config.to_json(),
         "sha256": digest(state),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
-        save_file(state, temporary, metadata=header)
-        Path(temporary).replace(path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    with replaced(path, overwrite=True) as temporary:
+        temporary.write_bytes(serialized(state, metadata=header))
 
 
 def load(path: Path) -> Network:
