@@ -35,8 +35,9 @@ def replaced(path: Path, overwrite: bool = False) -> Iterator[Path]:
         _flush(temporary)
         temporary.replace(target)
     except OSError as error:
+        reason = str(error.strerror or error).rstrip(".")
         raise UnwritableFile(
-            f"{path}: cannot be written: {error.strerror or error}. "
+            f"{path}: cannot be written: {reason}. "
             f"Check the folder's permissions and free space, or write elsewhere."
         ) from error
     finally:
