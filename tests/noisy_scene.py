@@ -1,12 +1,14 @@
 """A scene for tests: a renderer that adds noise of known size to a pattern, in no time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from kpcn_core.renderers.base import Accumulation, Progress, SamplingMap
 
 SIZE = (48, 64)
+# Pixels to the right that everything moves in a frame.
+SPEED = 3
 
 
 @dataclass(frozen=True)
@@ -15,14 +17,15 @@ class NoisyScene:
 
     seed: int
     size: tuple[int, int] = SIZE
+    time: int = 0
 
-    def renderer(self) -> "NoisyScene":
-        return self
+    def renderer(self, time: int = 0, motion: bool = False) -> "NoisyScene":
+        return replace(self, time=time)
 
     def truth(self) -> dict[str, np.ndarray]:
         """AOV to its mean [3,H,W]."""
         generator = np.random.default_rng([self.seed, 0])
-        rows, columns = np.mgrid[: self.size[0], : self.size[1]]
+        rows, columns = np.mgrid[: self.size[0], : self.size[1]] - [[[0]], [[SPEED * self.time]]]
         phase, period, turn = generator.uniform([0, 6, 0], [6, 20, np.pi])
         stripes = np.sin((rows * np.sin(turn) + columns * np.cos(turn)) * 6.28 / period + phase) > 0
         disk = np.hypot(rows - self.size[0] / 2, columns - self.size[1] / 2) < self.size[0] / 3
@@ -42,7 +45,7 @@ class NoisyScene:
     def render(
         self, samples: int | SamplingMap, seed: int, progress: Progress | None = None
     ) -> Accumulation:
-        generator = np.random.default_rng([self.seed, seed, 1])
+        generator = np.random.default_rng([self.seed, seed, self.time + 100])
         count = np.broadcast_to(np.asarray(samples, np.uint32), self.size)
         mean, deviation = {}, {}
         for aov, truth in self.truth().items():
@@ -53,4 +56,11 @@ class NoisyScene:
             squares = generator.gamma(np.maximum(count - 1, 1), 1.0, truth.shape)
             deviation[aov] = spread * truth**2 * squares * (count > 1)
         mean["color"] = mean["diffuse"] + mean["specular"]
-        return Accumulation(count.copy(), mean, deviation)
+        return Accumulation(count.copy(), mean, deviation, self._closest())
+
+    def _closest(self) -> dict[str, np.ndarray]:
+        """Depth and motion, without noise."""
+        step = np.zeros((2, *self.size), np.float32)
+        step[0] = SPEED
+        depth = np.ones((1, *self.size), np.float32)
+        return {"depth": depth, "forward": step, "backward": -step}

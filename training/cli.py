@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -111,6 +110,20 @@ def main() -> None:
 @click.argument("folder", type=FOLDER)
 @click.option("--seeds", type=Seeds(), required=True, help="Scenes to render, e.g. 0-399.")
 @click.option("--spp", type=SampleCounts(), default="2,2,4,8,16,32", show_default=True)
+@click.option(
+    "--reach",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Frames to render before and after each view, for temporal training.",
+)
+@click.option(
+    "--around",
+    type=SampleCounts(),
+    default="4,8",
+    show_default=True,
+    help="Their samples per pixel.",
+)
 @click.option("--reference-spp", type=click.IntRange(2), default=512, show_default=True)
 @click.option("--reference-time", type=Duration(), help="Enough for a reference, e.g. 60s.")
 @click.option("--max-noise", type=float, default=0.2, show_default=True, help="Of a reference.")
@@ -118,6 +131,8 @@ def render(
     folder: Path,
     seeds: range,
     spp: tuple[int, ...],
+    reach: int,
+    around: tuple[int, ...],
     reference_spp: int,
     reference_time: float | None,
     max_noise: float,
@@ -128,7 +143,8 @@ def render(
 
     goal = rendering.ReferenceGoal(reference_spp, reference_time or float("inf"), limit=max_noise)
     with stop_requests() as stop:
-        made = rendering.render(folder, seeds, scenes.scene, _recipe(spp), goal, stop)
+        recipe = _recipe(spp, reach, around)
+        made = rendering.render(folder, seeds, scenes.scene, recipe, goal, stop)
         for seed, entry in made:
             click.echo(
                 f"seed {seed}: {entry.file}, reference {entry.reference_spp} spp, "
@@ -223,7 +239,7 @@ def release(run: Path, output: Path, command: str) -> None:
         click.echo(f"{key}: {value}")
 
 
-def _recipe(spp: Iterable[int]) -> Recipe:
+def _recipe(spp: tuple[int, ...], reach: int, around: tuple[int, ...]) -> Recipe:
     from importlib.metadata import version
 
     from training import scenes
@@ -232,5 +248,7 @@ def _recipe(spp: Iterable[int]) -> Recipe:
     return Recipe(
         generator=f"training.scenes {scenes.VERSION}",
         renderer=f"mitsuba {version('mitsuba')}",
-        spp=tuple(spp),
+        spp=spp,
+        reach=reach,
+        around=around,
     )

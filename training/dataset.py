@@ -26,11 +26,15 @@ class Recipe:
         generator: name and version of the code that made the scenes.
         renderer: name and version of the renderer.
         spp: samples per pixel of the noisy buffers.
+        reach: how many frames before and after the centre there are.
+        around: samples per pixel of the noisy buffers of each of those.
     """
 
     generator: str
     renderer: str
     spp: tuple[int, ...] = (2, 2, 4, 8, 16, 32)
+    reach: int = 0
+    around: tuple[int, ...] = (4, 8)
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,10 @@ class Manifest:
             values = json.loads(path.read_text())
             if values["format"] != FORMAT:
                 raise ValueError(f"format {values['format']} instead of {FORMAT}")
-            recipe = values["recipe"] | {"spp": tuple(values["recipe"]["spp"])}
+            recipe = {
+                key: tuple(value) if isinstance(value, list) else value
+                for key, value in values["recipe"].items()
+            }
             views = {int(seed): Entry(**entry) for seed, entry in values["views"].items()}
             left_out = {int(seed): reason for seed, reason in values["left_out"].items()}
             return Manifest(Recipe(**recipe), views, left_out, values["licence"])

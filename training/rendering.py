@@ -20,15 +20,16 @@ log = logging.getLogger(__name__)
 
 # References are rendered in passes of this many spp, so that a stop need not wait for long.
 PASS = 64
-# Random number streams that one view may use.
+# Random number streams that one view may use, and one frame around it.
 STREAMS = 1000
+FRAME_STREAMS = 20
 
 
 class RenderableScene(Protocol):
     """What training.scenes gives."""
 
-    def renderer(self) -> Renderer:
-        """A renderer of the scene's one view."""
+    def renderer(self, time: int = 0, motion: bool = False) -> Renderer:
+        """A renderer of the view at a time in frames, with motion AOVs if asked for."""
         ...
 
 
@@ -84,16 +85,17 @@ def render(
             continue
         start = time.monotonic()
         try:
-            buffers = _buffers(scene(seed).renderer(), seed, recipe.spp, goal, stop)
+            made = _frames(scene(seed), seed, recipe, goal, stop)
         except KpcnError as error:
             log.warning("seed %d: left out: %s", seed, error)
             manifest = manifest.without(seed, str(error))
             manifest.write(folder)
             continue
-        if buffers is None:
+        if made is None:
             return
+        buffers, around = made
         path = Path("views") / f"{seed:06d}.safetensors"
-        views.write(folder / path, buffers)
+        views.write(folder / path, buffers, around)
         entry = Entry(
             file=path.as_posix(),
             sha256=file_digest(folder / path),
@@ -119,21 +121,36 @@ def _manifest(folder: Path, recipe: Recipe) -> Manifest:
     return manifest
 
 
-def _buffers(
-    renderer: Renderer,
+def _frames(
+    scene: RenderableScene,
     seed: int,
-    spp: tuple[int, ...],
+    recipe: Recipe,
     goal: ReferenceGoal,
     stop: Callable[[], bool],
-) -> dict[str, Accumulation] | None:
-    """All buffers of one view, or None if asked to stop."""
-    buffers = {}
-    for index, samples in enumerate(spp):
+) -> tuple[dict[str, Accumulation], dict[int, dict[str, Accumulation]]] | None:
+    """All buffers of one view and of the frames around it, or None if asked to stop."""
+    moving = recipe.reach > 0
+    renderer = scene.renderer(0, moving)
+    # The reference first: a scene that is too noisy for one needs nothing else.
+    first = STREAMS * seed
+    reference = _reference(renderer, first + len(recipe.spp), goal, stop)
+    if reference is None:
+        return None
+    buffers = {**_buffers(renderer, recipe.spp, first), views.REFERENCE: reference}
+    around = {}
+    for offset in range(-recipe.reach, recipe.reach + 1):
         if stop():
             return None
-        buffers[str(index)] = renderer.render(samples, STREAMS * seed + index)
-    reference = _reference(renderer, STREAMS * seed + len(spp), goal, stop)
-    return None if reference is None else {**buffers, views.REFERENCE: reference}
+        if offset:
+            streams = first + STREAMS // 2 + FRAME_STREAMS * (recipe.reach + offset)
+            renderer = scene.renderer(offset, moving)
+            around[offset] = _buffers(renderer, recipe.around, streams)
+    return buffers, around
+
+
+def _buffers(renderer: Renderer, spp: tuple[int, ...], stream: int) -> dict[str, Accumulation]:
+    """Independent noisy buffers of one frame."""
+    return {str(index): renderer.render(count, stream + index) for index, count in enumerate(spp)}
 
 
 def _reference(

@@ -1,11 +1,15 @@
 """View: one image of a data set, as independent noisy buffers and a reference.
 
+A view may come with the frames around it, each as noisy buffers of its own with motion vectors;
+only the centre frame has a reference (paper §6.1).
+
 A file is safetensors. Each buffer has its sample count and, per AOV, the mean and the square root
 of the summed squared deviations. The root is what lets half precision hold a variance: its range
 is that of the colors themselves.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -21,29 +25,49 @@ from training.errors import InvalidDataset
 
 AOVS = ("color", "diffuse", "specular", "albedo", "normal")
 REFERENCE = "reference"
+MOTION = ("forward", "backward")
 # Relative to the values of the array; half precision rounds by 0.0005 unless values are too small.
 HALF_TOLERANCE = 1e-3
 
 Array = NDArray[np.float32]
+Buffers = Mapping[str, Accumulation]
 
 ALL = slice(None)
 
 
-def write(path: Path, buffers: Mapping[str, Accumulation]) -> None:
+def write(path: Path, buffers: Buffers, around: Mapping[int, Buffers] | None = None) -> None:
     """Store named accumulations as one view; atomic, replaces an older file.
 
     Args:
         path: the file to make.
         buffers: "reference" and the noisy ones, all of one size, each with every AOV of `AOVS`.
+        around: the noisy buffers of other frames, by their distance from the centre in frames.
     """
-    arrays = {}
-    for name, buffer in buffers.items():
-        arrays[f"{name}/count"] = compact(buffer.count[None])
-        for aov in AOVS:
-            arrays[f"{name}/mean/{aov}"] = compact(buffer.mean[aov])
-            arrays[f"{name}/spread/{aov}"] = compact(np.sqrt(buffer.deviation[aov]))
+    arrays = _arrays("", buffers)
+    for offset, others in (around or {}).items():
+        arrays |= _arrays(_prefix(offset), others)
     with replaced(path, overwrite=True) as temporary:
         temporary.write_bytes(save(arrays))
+
+
+def _arrays(prefix: str, buffers: Buffers) -> dict[str, NDArray[Any]]:
+    """Everything about one frame."""
+    arrays = {}
+    for name, buffer in buffers.items():
+        arrays[f"{prefix}{name}/count"] = compact(buffer.count[None])
+        for aov in AOVS:
+            arrays[f"{prefix}{name}/mean/{aov}"] = compact(buffer.mean[aov])
+            arrays[f"{prefix}{name}/spread/{aov}"] = compact(np.sqrt(buffer.deviation[aov]))
+    noisy = [buffer for name, buffer in buffers.items() if name != REFERENCE]
+    closest = reduce(Accumulation.merged, noisy).closest
+    return arrays | {
+        f"{prefix}motion/{aov}": compact(closest[aov]) for aov in MOTION & closest.keys()
+    }
+
+
+def _prefix(offset: int) -> str:
+    """Of the names of a frame's buffers; the centre frame has none."""
+    return f"{offset:+d}:" if offset else ""
 
 
 def compact(values: NDArray[np.floating | np.integer]) -> NDArray[Any]:
@@ -67,6 +91,7 @@ class View:
         seed: the seed of its scene.
         size: (height, width).
         spp: name of each noisy buffer to its samples per pixel, rounded.
+        around: the same for every other frame, by its distance from the centre in frames.
     """
 
     def __init__(self, path: Path, seed: int) -> None:
@@ -74,26 +99,43 @@ class View:
         self.seed = seed
         try:
             self._file: Any = safe_open(path, framework="numpy")
-            names = {key.partition("/")[0] for key in self._file.keys()}  # noqa: SIM118
-            counts = {name: self._file.get_tensor(f"{name}/count") for name in names}
+            found = [key.removesuffix("/count") for key in self._file.keys() if "/count" in key]  # noqa: SIM118
+            counts = {name: self._file.get_tensor(f"{name}/count") for name in found}
         except (OSError, SafetensorError) as error:
             raise InvalidDataset(f"{path}: not a view, or damaged: {error}.") from error
-        if REFERENCE not in names or len(names) < 2:
+        if REFERENCE not in counts or len(counts) < 2:
             raise InvalidDataset(
-                f"{path}: expected noisy buffers and a reference; found {sorted(names)}. "
+                f"{path}: expected noisy buffers and a reference; found {sorted(counts)}. "
                 f"Remove the file and run `kpcn-train render` again."
             )
         self.size: tuple[int, int] = counts[REFERENCE].shape[-2:]
-        noisy = sorted(names - {REFERENCE})
-        self.spp = {name: round(float(counts[name].mean(dtype=np.float64))) for name in noisy}
+        spp = {name: round(float(counts[name].mean(dtype=np.float64))) for name in sorted(counts)}
+        self.spp = {name: spp[name] for name in spp if ":" not in name and name != REFERENCE}
+        offsets = sorted({int(name.partition(":")[0]) for name in spp if ":" in name})
+        self.around = {
+            offset: {
+                name.partition(":")[2]: count
+                for name, count in spp.items()
+                if name.startswith(_prefix(offset))
+            }
+            for offset in offsets
+        }
 
     def color(self, buffers: Sequence[str]) -> Array:
         """Mean color of merged buffers, whole image [3,H,W]."""
         counts = self._read(buffers, "count", ALL, ALL)
         return _mean(self._read(buffers, "mean/color", ALL, ALL), counts)
 
+    def motion(self, aov: str, rows: slice = ALL, columns: slice = ALL, offset: int = 0) -> Array:
+        """Motion "forward" or "backward" of a frame, pixels [2,h,w]."""
+        return self._read([_prefix(offset) + "motion"], aov, rows, columns)[0]
+
     def aovs(
-        self, buffers: Sequence[str], rows: slice = ALL, columns: slice = ALL
+        self,
+        buffers: Sequence[str],
+        rows: slice = ALL,
+        columns: slice = ALL,
+        offset: int = 0,
     ) -> dict[str, Array]:
         """Merge buffers as if all their samples had been taken in one pass (Chan et al. 1979).
 
@@ -101,10 +143,12 @@ class View:
             buffers: names, at least one.
             rows: part of the image to read.
             columns: part of the image to read.
+            offset: of the frame that they belong to; 0 is the centre.
 
         Returns:
             Each AOV and its `*_mse` twin (variance of the pixel mean), float32 [3,h,w].
         """
+        buffers = [_prefix(offset) + name for name in buffers]
         counts = self._read(buffers, "count", rows, columns)
         total = counts.sum(axis=0)
         merged = {}
