@@ -56,6 +56,7 @@ def shots(
     frames: str | None = None,
     *,
     overwrite: bool = False,
+    resume: bool = False,
     skip: Collection[str] = (),
 ) -> list[Shot]:
     """What to denoise together: one shot for each view, and for each stretch without a gap.
@@ -67,6 +68,7 @@ def shots(
         output: a path; needs a placeholder if there is more than one frame.
         frames: see `expand`.
         overwrite: existing files, the inputs themselves included, may be replaced.
+        resume: existing files may be there if they are ours, see ``fingerprint.is_ours``.
         skip: targets that are done already, and are left out.
 
     Raises:
@@ -76,7 +78,7 @@ def shots(
     found = [
         shot for one, other in views(pattern, output) for shot in _shots(one, other, frames, skip)
     ]
-    check_targets([pair for shot in found for pair in shot.files], overwrite)
+    check_targets([pair for shot in found for pair in shot.files], overwrite, resume)
     return found
 
 

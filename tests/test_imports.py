@@ -17,9 +17,9 @@ CODE = ("kpcn_core", "training", "benchmarks", "plugins")
 # A package, or the modules that share a first word (exr, exr_write), have one place.
 LAYERS = (
     {"errors"},
-    {"aov", "layer", "source", "mapping", "atomic", "extras", "jsonrpc", "protocol"},
+    {"aov", "layer", "source", "mapping", "atomic", "fingerprint", "extras", "jsonrpc", "protocol"},
     {"ops", "frame", "device", "client"},
-    {"weights", "tiling", "features", "exr", "motion", "sequence", "model"},
+    {"weights", "tiling", "features", "exr", "motion", "sequence", "claims", "model"},
     {"denoiser", "metrics", "comparison", "oidn", "picture", "provenance"},
     {"worker", "adaptive", "export", "farm", "report", "timeline", "renderers", "demo", "job"},
     {"cli"},

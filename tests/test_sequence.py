@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from kpcn_core.errors import MissingFrames, UnknownName, UnwritableFile
+from kpcn_core.fingerprint import record
 from kpcn_core.sequence import expand, numbers, pairs, shots
 from kpcn_core.sequence_pattern import Pattern
 
@@ -266,8 +267,31 @@ def test_ten_thousand_frames_are_listed_at_once(
         (tmp_path / f"shot.{number:04d}.exr").touch()
     asked: list[Path] = []
     exists = Path.exists
-    monkeypatch.setattr(Path, "exists", lambda path: asked.append(path) or exists(path))
+
+    def counted(path: Path) -> bool:
+        asked.append(path)
+        return exists(path)
+
+    monkeypatch.setattr(Path, "exists", counted)
     files = pairs(str(tmp_path / "shot.####.exr"), str(tmp_path / "clean.####.exr"))
     assert len(files) == 10_000
     assert files[-1][1].name == "clean.10000.exr"
     assert len(asked) < 10
+
+
+def test_resuming_replaces_what_is_ours_and_nothing_else(shot: Path) -> None:
+    arguments = str(shot / "shot.####.exr"), str(shot / "clean.####.exr")
+    for number in (1001, 1002):
+        (shot / f"clean.{number}.exr").touch()
+        record(shot / f"clean.{number}.exr", "made of something")
+    assert len(shots(*arguments, resume=True)) == 2
+    (shot / "clean.1002.exr").write_text("painted by hand")
+    with pytest.raises(UnwritableFile, match=r"clean\.1002\.exr: exists already, and was not"):
+        shots(*arguments, resume=True)
+    assert len(shots(*arguments, resume=True, overwrite=True)) == 2
+
+
+def test_what_is_replaced_cannot_be_resumed(shot: Path) -> None:
+    pattern = str(shot / "shot.####.exr")
+    with pytest.raises(UnwritableFile, match="cannot be resumed"):
+        shots(pattern, pattern, resume=True, overwrite=True)

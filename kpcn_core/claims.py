@@ -1,0 +1,114 @@
+"""Several machines on one sequence: each frame is done once, by whoever claims it first.
+
+A claim is a file beside the output, which its owner touches now and then; when that stops, because
+a machine died, another one takes over. Claims save work, nothing depends on them: files appear
+whole or not at all, and two machines that did write the same frame would write the same file.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from filelock import SoftFileLease, Timeout
+
+from kpcn_core.errors import KpcnError, UnwritableFile
+from kpcn_core.fingerprint import beside, is_current
+
+log = logging.getLogger(__name__)
+
+LEASE = 60.0  # seconds without a sign of life until a claim is void; the same on all machines
+POLL = 1.0  # seconds between two looks at what others are doing
+
+
+class Turn(NamedTuple):
+    """A file whose turn it is.
+
+    Attributes:
+        source: the input.
+        target: the output.
+        made_of: its fingerprint, taken before it is read; empty if it cannot be read.
+        done: the output is there and current; there is nothing to do.
+    """
+
+    source: Path
+    target: Path
+    made_of: str
+    done: bool
+
+
+def turns(
+    files: Sequence[tuple[Path, Path]],
+    made_of: Callable[[Path], str],
+    *,
+    lease: float = LEASE,
+    poll: float = POLL,
+) -> Iterator[Turn]:
+    """Every file once, in order; while its turn lasts, it is claimed.
+
+    Frames that others have claimed come last: when they are done, or when the others are gone. So
+    the end of this iteration is the end of the sequence, on every machine.
+
+    Args:
+        files: each input with its output.
+        made_of: the fingerprint of an input with all that its output depends on.
+        lease: seconds after which the claim of a machine that died is void.
+        poll: seconds to wait before looking again.
+
+    Raises:
+        UnwritableFile: no claim can be written beside an output.
+    """
+    claims = {target: _Claim(target, lease) for _, target in files}
+    left, waiting = list(files), False
+    while left:
+        taken = []
+        for source, target in left:
+            with claims[target].held() as ours:
+                turn = _turn(source, target, made_of)
+                if ours or turn.done:
+                    yield turn
+                else:
+                    taken.append((source, target))
+        if taken:
+            if not waiting:
+                log.warning("waiting for %d frames that others are denoising", len(taken))
+            waiting = True
+            time.sleep(poll)
+        left = taken
+
+
+def _turn(source: Path, target: Path, made_of: Callable[[Path], str]) -> Turn:
+    try:
+        fingerprint = made_of(source)
+    except KpcnError:
+        return Turn(source, target, "", False)  # whoever reads it says why
+    return Turn(source, target, fingerprint, is_current(target, fingerprint))
+
+
+class _Claim:
+    """Remembers what it saw of another's claim, to tell whether that one still lives."""
+
+    def __init__(self, target: Path, lease: float) -> None:
+        self._target = target
+        self._lease = SoftFileLease(beside(target, "claim"), lease_duration=lease, timeout=0)
+
+    @contextmanager
+    def held(self) -> Iterator[bool]:
+        """Whether it is ours, until the end of the block."""
+        try:
+            Path(self._lease.lock_file).parent.mkdir(exist_ok=True)
+            self._lease.acquire()
+        except Timeout:
+            yield False
+            return
+        except OSError as error:
+            raise UnwritableFile(
+                f"{self._target}: cannot be claimed: {error.strerror or error}. "
+                f"Check the folder's permissions and free space."
+            ) from error
+        try:
+            yield True
+        finally:
+            self._lease.release()

@@ -1,0 +1,130 @@
+"""Several machines on one sequence do no work twice, and finish what others left."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from kpcn_core.claims import turns
+from kpcn_core.errors import UnwritableFile
+from kpcn_core.fingerprint import FOLDER, made_of, record
+
+LEASE = 1.0
+
+# Denoises by writing its own name; stops for good before it writes the frame `last`.
+MACHINE = """
+import sys, time
+from pathlib import Path
+from tests.test_claims import files_of, fingerprint, LEASE
+from kpcn_core.claims import turns
+from kpcn_core.fingerprint import record
+folder, name, last = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+for turn in turns(files_of(folder), fingerprint, lease=LEASE, poll=0.05):
+    if turn.done:
+        continue
+    print(turn.target.name, flush=True)
+    if turn.target.name == last:
+        time.sleep(600)
+    time.sleep(0.02)
+    turn.target.write_text(name)
+    record(turn.target, turn.made_of)
+"""
+
+
+def files_of(folder: Path) -> list[tuple[Path, Path]]:
+    return [(folder / f"in.{n}.exr", folder / f"out.{n}.exr") for n in range(12)]
+
+
+def fingerprint(path: Path) -> str:
+    return made_of([path], {"window": 1})
+
+
+def machine(folder: Path, name: str, last: str = "") -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", MACHINE, str(folder), name, last]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for source, _ in files_of(tmp_path):
+        source.write_text("noisy")
+    return tmp_path
+
+
+def work(folder: Path) -> list[str]:
+    """Do what is left, in this process; the names of what was done."""
+    done = []
+    for turn in turns(files_of(folder), fingerprint, lease=LEASE, poll=0.05):
+        if not turn.done:
+            turn.target.write_text("us")
+            record(turn.target, turn.made_of)
+            done.append(turn.target.name)
+    return done
+
+
+def test_two_machines_share_the_frames(folder: Path) -> None:
+    machines = [machine(folder, name) for name in "AB"]
+    done = [process.communicate(timeout=60)[0].split() for process in machines]
+    assert all(process.returncode == 0 for process in machines)
+    assert sorted(done[0] + done[1]) == sorted(target.name for _, target in files_of(folder))
+    assert not list((folder / FOLDER).glob("*.claim"))
+
+
+def test_what_is_current_is_not_done_again(folder: Path) -> None:
+    assert len(work(folder)) == 12
+    assert work(folder) == []
+    (folder / "in.3.exr").write_text("rendered again")
+    (folder / "out.5.exr").unlink()
+    assert work(folder) == ["out.3.exr", "out.5.exr"]
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_machine_that_dies_or_hangs_is_replaced(folder: Path, how: signal.Signals) -> None:
+    other = machine(folder, "dead", last="out.2.exr")
+    assert other.stdout
+    while "out.2" not in other.stdout.readline():
+        pass
+    other.send_signal(how)
+    try:
+        done = work(folder)
+    finally:
+        other.kill()
+        other.communicate()
+    assert done[-1] == "out.2.exr"
+    assert len(done) == 10
+    assert (folder / "out.2.exr").read_text() == "us"
+
+
+def test_the_end_waits_for_what_others_do(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    files = files_of(folder)[:2]
+    first = turns(files, fingerprint, lease=LEASE)
+    ours = next(first)
+    naps = []
+
+    def finish(seconds: float) -> None:
+        naps.append(seconds)
+        ours.target.write_text("A")
+        record(ours.target, ours.made_of)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "sleep", finish)
+        second = [turn.target.name for turn in turns(files, fingerprint, lease=LEASE, poll=3)]
+    assert second == ["out.1.exr", "out.0.exr"]
+    assert naps == [3]
+    assert "waiting for 1 frames" in caplog.text
+    assert [turn.done for turn in first] == [True]
+
+
+def test_an_input_that_is_missing_gets_its_turn_all_the_same(folder: Path) -> None:
+    (folder / "in.0.exr").unlink()
+    first = next(turns(files_of(folder), fingerprint))
+    assert (first.source.name, first.made_of, first.done) == ("in.0.exr", "", False)
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(folder: Path) -> None:
+    (folder / FOLDER).write_text("in the way")
+    with pytest.raises(UnwritableFile, match=r"out\.0\.exr: cannot be claimed"):
+        next(turns(files_of(folder), fingerprint))
