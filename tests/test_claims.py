@@ -115,7 +115,7 @@ def test_the_end_waits_for_what_others_do(folder: Path, caplog: pytest.LogCaptur
     assert second == ["out.1.exr", "out.0.exr"]
     assert naps == [3]
     assert "waiting for 1 frames" in caplog.text
-    assert [turn.done for turn in first] == [True]
+    assert [turn.target.name for turn in first] == ["out.1.exr"]
 
 
 def test_an_input_that_is_missing_gets_its_turn_all_the_same(folder: Path) -> None:
