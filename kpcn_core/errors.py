@@ -37,6 +37,14 @@ class InvalidScene(KpcnError):
     """A renderer cannot load or render the scene."""
 
 
+class RenderFailed(KpcnError):
+    """A renderer ended with an error, ran out of time, or left no image."""
+
+
+class InvalidCheckpoint(KpcnError):
+    """A checkpoint is damaged, or of other work than what is to be continued."""
+
+
 class InvalidWeights(KpcnError):
     """A weights file is damaged, or does not match its own description."""
 
@@ -51,6 +59,10 @@ class WorkerFailed(KpcnError):
 
 class Unsupported(KpcnError):
     """A worker is of another version than its host, or lacks what was asked for."""
+
+
+class NotCached(KpcnError):
+    """A new λ was asked for, but the features of the frame are not kept, or no longer fit."""
 
 
 class Cancelled(Exception):

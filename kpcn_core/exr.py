@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import OpenEXR
+from numpy.typing import NDArray
 
 from kpcn_core import __version__
 from kpcn_core import source as sources
@@ -24,6 +25,7 @@ from kpcn_core.exr_file import (
     save,
     window,
 )
+from kpcn_core.exr_layers import layer_channels
 from kpcn_core.frame import Frame, Pixels, Window
 from kpcn_core.layer import Channel, LayerSet
 from kpcn_core.mapping import Found, find_aovs
@@ -148,7 +150,13 @@ def write(
     save(target, file, overwrite=overwrite)
 
 
-def write_frame(target: Path, frame: Frame, overwrite: bool = False, half: bool = False) -> None:
+def write_frame(
+    target: Path,
+    frame: Frame,
+    overwrite: bool = False,
+    half: bool = False,
+    layers: Mapping[str, Pixels] | None = None,
+) -> None:
     """Write all AOVs of a frame to a new file in our own layout; it appears whole or not at all.
 
     Args:
@@ -156,6 +164,7 @@ def write_frame(target: Path, frame: Frame, overwrite: bool = False, half: bool 
         frame: its `metadata` become header attributes, with "kpcn" = our version.
         overwrite: replace an existing file.
         half: 16 bits for all but depth, sample count and motion.
+        layers: further layers by name, [1,H,W] or [3,H,W]; always 32 bits.
 
     Raises:
         UnwritableFile: the target cannot be written.
@@ -169,7 +178,7 @@ def write_frame(target: Path, frame: Frame, overwrite: bool = False, half: bool 
         "dataWindow": _corners(data),
         "displayWindow": _corners(frame.display or data),
     }
-    channels = {}
+    channels: dict[str, NDArray[np.generic]] = {**layer_channels(layers or {})}
     for name, pixels in frame.aovs.items():
         aov = AOVS[name]
         small = half and name not in FULL

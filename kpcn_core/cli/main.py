@@ -12,9 +12,11 @@ COMMANDS = {
     "demo": ("kpcn_core.cli.demo", "Denoise the shipped sequence and show it before and after."),
     "denoise": ("kpcn_core.cli.denoise", "Denoise a frame or a sequence of EXR files."),
     "inspect": ("kpcn_core.cli.inspect", "Show what an EXR holds and how it maps to AOVs."),
+    "timeline": ("kpcn_core.cli.timeline", "Denoise the EXR media of an edit (OpenTimelineIO)."),
     "compare": ("kpcn_core.cli.compare", "Measure images against a reference."),
     "models": ("kpcn_core.cli.models", "List the networks that ship, and how they were trained."),
     "render": ("kpcn_core.cli.render", "Render a Mitsuba scene with every AOV."),
+    "adaptive": ("kpcn_core.cli.adaptive", "Render, with samples where the denoised image errs."),
     "worker": ("kpcn_core.cli.worker", "Serve Nuke, Houdini or Blender; they start it."),
 }
 

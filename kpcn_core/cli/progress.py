@@ -21,6 +21,12 @@ class Bar(Protocol):
     def failed(self, text: str) -> None:
         """The current item failed; `text` says why."""
 
+    def reach(self, items: float, label: str) -> None:
+        """So many items are finished by now; `label` replaces the bar's own."""
+
+    def note(self, text: str) -> None:
+        """Say something that finishes no item."""
+
 
 class _Lines:
     """Items as lines."""
@@ -35,6 +41,13 @@ class _Lines:
     def failed(self, text: str) -> None:
         """One line on stderr."""
         click.echo(f"Error: {text}", err=True)
+
+    def reach(self, items: float, label: str) -> None:
+        """Lines are for what is finished."""
+
+    def note(self, text: str) -> None:
+        """One line on stdout."""
+        click.echo(text)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ class RichBar:
             TimeRemainingColumn(),
             console=self._console,
         )
-        self._finished = 0
+        self._finished = 0.0
         self._task = self._progress.add_task(label, total=items)
         self.handler: logging.Handler = _ConsoleHandler(self._console)
 
@@ -32,11 +32,20 @@ class RichBar:
         """Move to the next item and leave a line above the bar."""
         self._finished += 1
         self._progress.update(self._task, completed=self._finished)
-        self._console.print(text, markup=False, highlight=False)
+        self.note(text)
 
     def failed(self, text: str) -> None:
         """Move to the next item and say why this one failed."""
         self.item(f"Error: {text}")
+
+    def reach(self, items: float, label: str) -> None:
+        """Move to an item, and say something else beside the bar."""
+        self._finished = items
+        self._progress.update(self._task, completed=items, description=label)
+
+    def note(self, text: str) -> None:
+        """Leave a line above the bar."""
+        self._console.print(text, markup=False, highlight=False)
 
     def __enter__(self) -> Self:
         self._progress.start()

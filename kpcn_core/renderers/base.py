@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from kpcn_core.errors import MissingAov
 from kpcn_core.frame import Frame, Pixels
 
 SamplingMap = NDArray[np.uint32]  # [H,W] samples per pixel
@@ -21,26 +22,36 @@ class Accumulation:
     Attributes:
         count: samples taken [H,W].
         mean: AOV name to mean over the samples, float64 [C,H,W]; 0 where count is 0.
-        deviation: AOV name to sum of squared deviations from the mean, float64 [C,H,W].
+        deviation: AOV name to sum of squared deviations from the mean, float64 [C,H,W]; of those
+            AOVs whose variance the renderer gives.
         closest: AOV name to its value at the sample nearest to the camera, float32 [C,H,W]:
             "depth" and motion, whose averages over an edge would belong to no surface.
+        source: name of the source that the AOVs are of, see `Frame`.
     """
 
     count: SamplingMap
     mean: Mapping[str, Float64]
     deviation: Mapping[str, Float64]
     closest: Mapping[str, Pixels] = field(default_factory=dict)
+    source: str = "kpcn"
 
     def merged(self, other: "Accumulation") -> "Accumulation":
-        """Both passes together, as if all samples had been taken in one (Chan et al. 1979)."""
+        """Both passes together, as if all samples had been taken in one (Chan et al. 1979).
+
+        Raises:
+            MissingAov: only one of them has some AOV.
+        """
+        _check_same_aovs(self, other)
         mean, deviation = {}, {}
+        unknown = np.zeros(1)
         for aov in self.mean:
             mean[aov], deviation[aov] = merge_moments(
-                (self.count, self.mean[aov], self.deviation[aov]),
-                (other.count, other.mean[aov], other.deviation[aov]),
+                (self.count, self.mean[aov], self.deviation.get(aov, unknown)),
+                (other.count, other.mean[aov], other.deviation.get(aov, unknown)),
             )
+        deviation = {aov: deviation[aov] for aov in self.deviation}
         closest = merge_closest((self.count, self.closest), (other.count, other.closest))
-        return Accumulation(self.count + other.count, mean, deviation, closest)
+        return Accumulation(self.count + other.count, mean, deviation, closest, self.source)
 
     def frame(self) -> Frame:
         """The AOVs as float32, with `*_mse` twins: the variance of the pixel mean.
@@ -54,7 +65,21 @@ class Accumulation:
             variance = deviation / np.maximum(count * (count - 1), 1)
             known = np.where(self.count > 1, variance, np.square(self.mean[aov]))
             aovs[f"{aov}_mse"] = known.astype(np.float32)
-        return Frame({**aovs, **self.closest, "sample_count": count.astype(np.float32)[None]})
+        aovs = {**aovs, **self.closest, "sample_count": count.astype(np.float32)[None]}
+        return Frame(aovs, source=self.source)
+
+
+def _check_same_aovs(first: Accumulation, second: Accumulation) -> None:
+    for known, new in zip(_aovs(first), _aovs(second), strict=True):
+        if known != new:
+            raise MissingAov(
+                f"Two passes cannot be merged: {', '.join(sorted(known ^ new))} is in only one of "
+                f"them. Let the renderer write the same layers in every pass."
+            )
+
+
+def _aovs(passed: Accumulation) -> tuple[set[str], ...]:
+    return set(passed.mean), {f"{aov}_mse" for aov in passed.deviation}, set(passed.closest)
 
 
 def merge_moments(
