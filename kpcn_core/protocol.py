@@ -61,6 +61,12 @@ class Denoise(Message):
         max_memory: bytes that the computation of a tile may take; None for the default.
         overwrite: replace existing files.
         skip: outputs that are done already and stay as they are.
+        window: how many frames are looked at for each frame, odd.
+        asymmetry: 1 (symmetric) to 10 (most conservative).
+        asymmetry_layer: a channel from 0 to 1 that says where: λ is asymmetry to its power.
+        asymmetry_input: the files with that channel, named as `input`; None for the input itself.
+        extra: further layers to filter, patterns such as lg_*, each to a component.
+        error_map: write the predicted error as the layer `error`.
     """
 
     input: str
@@ -74,11 +80,26 @@ class Denoise(Message):
     max_memory: int | None = None
     overwrite: bool = False
     skip: tuple[str, ...] = ()
+    window: int = 1
+    asymmetry: float = 1.0
+    asymmetry_layer: str | None = None
+    asymmetry_input: str | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
+    error_map: bool = False
+
+
+@dataclass(frozen=True)
+class Render(Denoise):
+    """The same for another λ, only from what the worker keeps of an earlier `Denoise`.
+
+    It fails with `NotCached` when a frame's features are not kept, or no longer fit: of other
+    files, another network, source, layers or window.
+    """
 
 
 @dataclass(frozen=True)
 class Denoised(Message):
-    """The answer to `Denoise`: all outputs are there, those skipped first."""
+    """The answer to `Denoise` and `Render`: all outputs are there, those skipped first."""
 
     outputs: tuple[str, ...]
 
@@ -183,6 +204,7 @@ class FrameFailed(Message):
 METHODS: dict[str, type[Message]] = {
     "initialize": Initialize,
     "denoise": Denoise,
+    "render": Render,
     "inspect": Inspect,
     "cancel": Cancel,
     "shutdown": Shutdown,

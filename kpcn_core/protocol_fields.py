@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields
+from math import isfinite
 from typing import Any, TypeVar
 
 from kpcn_core.jsonrpc import INVALID_PARAMS, RpcError
@@ -62,6 +63,10 @@ def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
+
+
 def _is_list(value: object, check: Callable[[object], bool]) -> bool:
     return isinstance(value, (list, tuple)) and all(map(check, value))
 
@@ -70,6 +75,7 @@ def _is_list(value: object, check: Callable[[object], bool]) -> bool:
 CHECKS: dict[str, tuple[str, Callable[[object], bool]]] = {
     "str": ("a text", _is_text),
     "int": ("a whole number", _is_whole),
+    "float": ("a number", _is_number),
     "bool": ("true or false", lambda value: isinstance(value, bool)),
     "int | str": ("a whole number or a text", lambda value: _is_text(value) or _is_whole(value)),
     "str | None": ("a text", lambda value: value is None or _is_text(value)),

@@ -9,13 +9,15 @@ import pytest
 from kpcn_core import errors, jsonrpc, protocol
 from kpcn_core.errors import Cancelled, KpcnError, Unsupported, WorkerFailed
 from kpcn_core.jsonrpc import MAX_LINE, Reply, Request, RpcError, decode, encode, lines
-from kpcn_core.protocol import Denoise, Initialize, Inspected, Progress
+from kpcn_core.protocol import Denoise, Initialize, Inspected, Progress, Render
 from kpcn_core.protocol_errors import CANCELLED, FAILED, UNSUPPORTED, exception, failure
 from kpcn_core.protocol_fields import CHECKS, Message, read, write
 
 MESSAGES = [
     Initialize(version=1, host="nuke", requires=("denoise",)),
     Denoise("a.####.exr", "b.####.exr", "1-3", layers={"albedo": "base"}, tile=64, overwrite=True),
+    Denoise("a.exr", "b.exr", window=7, asymmetry=2.5, extra={"lg_*": "diffuse"}, error_map=True),
+    Render("a.exr", "b.exr", asymmetry_layer="A", asymmetry_input="mask.exr"),
     Inspected("kpcn", "as asked", (-1, 0, 20, 10), ("R+G+B", "albedo"), {"color": "R G B"}),
     Progress(job="x", frame=1, frames=3, tile=2, tiles=4),
 ]
@@ -32,13 +34,18 @@ def test_a_message_is_the_same_after_the_wire(message: Message) -> None:
 
 
 def test_every_field_has_a_check() -> None:
-    for kind in Message.__subclasses__():
+    for kind in [*Message.__subclasses__(), *Denoise.__subclasses__()]:
         for item in fields(kind):  # type: ignore[arg-type]
             assert item.type in CHECKS, f"{kind.__name__}.{item.name}"
 
 
 def test_defaults_are_not_sent_so_that_older_workers_understand() -> None:
     assert write(Denoise("a.exr", "b.exr")) == {"input": "a.exr", "output": "b.exr"}
+
+
+def test_a_new_asymmetry_is_asked_for_by_another_method() -> None:
+    assert protocol.method_of(Denoise("a.exr", "b.exr")) == "denoise"
+    assert protocol.method_of(Render("a.exr", "b.exr")) == "render"
 
 
 def test_a_name_that_is_not_utf_8_survives() -> None:
@@ -48,7 +55,7 @@ def test_a_name_that_is_not_utf_8_survives() -> None:
     assert request.params["input"] == name
 
 
-@pytest.mark.parametrize("option", ["asymmetry", "window", "cached"])
+@pytest.mark.parametrize("option", ["upscale", "precision", "cached"])
 def test_what_comes_later_is_refused_by_its_name(option: str) -> None:
     with pytest.raises(RpcError, match=f"'{option}': not known to this worker") as caught:
         read(Denoise, {"input": "a", "output": "b", option: 3})
@@ -70,6 +77,9 @@ def test_a_host_overlooks_what_a_newer_worker_adds() -> None:
         ({"input": "a\0", "output": "b"}, "'input' must be a text"),
         ({"input": "a", "output": "b", "tile": True}, "'tile' must be a whole number"),
         ({"input": "a", "output": "b", "tile": 1.5}, "'tile' must be a whole number"),
+        ({"input": "a", "output": "b", "asymmetry": "3"}, "'asymmetry' must be a number"),
+        ({"input": "a", "output": "b", "asymmetry": True}, "'asymmetry' must be a number"),
+        ({"input": "a", "output": "b", "window": 7.0}, "'window' must be a whole number"),
         ({"input": "a", "output": "b", "aovs": "color"}, "'aovs' must be a list of texts"),
         ({"input": "a", "output": "b", "aovs": [1]}, "'aovs' must be a list of texts"),
         ({"input": "a", "output": "b", "layers": {"albedo": 1}}, "'layers' must be an object"),
@@ -146,7 +156,7 @@ def test_other_errors_have_a_class_too() -> None:
 
 
 def test_an_unknown_method_names_those_there_are() -> None:
-    with pytest.raises(RpcError, match="no method 'render'; it has initialize, denoise") as caught:
-        protocol.request_kind("render")
+    with pytest.raises(RpcError, match="no method 'train'; it has initialize, denoise") as caught:
+        protocol.request_kind("train")
     assert caught.value.code == jsonrpc.METHOD_NOT_FOUND
     assert json.dumps(caught.value.data)

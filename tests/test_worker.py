@@ -128,11 +128,11 @@ def test_a_huge_line_gets_an_error(wire: Wire) -> None:
 @pytest.mark.parametrize(
     ("method", "params", "code"),
     [
-        ("render", {}, jsonrpc.METHOD_NOT_FOUND),
+        ("train", {}, jsonrpc.METHOD_NOT_FOUND),
         ("__init__", {}, jsonrpc.METHOD_NOT_FOUND),
         ("progress", {}, jsonrpc.METHOD_NOT_FOUND),
         ("denoise", {}, jsonrpc.INVALID_PARAMS),
-        ("denoise", {"input": "a", "output": "b", "asymmetry": 2}, UNSUPPORTED),
+        ("denoise", {"input": "a", "output": "b", "upscale": 2}, UNSUPPORTED),
         ("denoise", {"input": "/none.exr", "output": "/b.exr"}, FAILED),
         ("inspect", {"input": "\ud800"}, jsonrpc.INTERNAL_ERROR),
         ("inspect", {"input": "/"}, FAILED),
