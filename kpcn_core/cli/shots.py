@@ -1,0 +1,77 @@
+"""What all commands have in common that denoise shots: options, and how they run."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from kpcn_core.cli.options import AovLayer, AovNames, Memory, TileSize
+from kpcn_core.cli.progress import Bar, progress
+from kpcn_core.denoiser import DEFAULT_MEMORY, DEFAULT_MODEL, Denoiser
+from kpcn_core.errors import KpcnError
+from kpcn_core.job import Job
+from kpcn_core.sequence import Shot
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+OPTIONS = (
+    click.option("--source", default="auto", help="The renderer's way of writing."),
+    click.option("--aov", "layers", type=AovLayer(), multiple=True, help="AOV from a layer."),
+    click.option("--aovs", type=AovNames(), default="color", help="What to clean."),
+    click.option("--model", default=DEFAULT_MODEL, help="See `kpcn models`."),
+    click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1 …"),
+    click.option("--tile", type=TileSize(), default="auto"),
+    click.option("--max-memory", type=Memory(), default=DEFAULT_MEMORY, help="A tile's."),
+    click.option("--overwrite", is_flag=True, help="Replace existing files."),
+)
+
+
+def job_options(command: Command) -> Command:
+    """Add the options that say how to denoise; `denoise_shots` takes them as they come."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+def denoise_shots(shots: Sequence[Shot], options: Mapping[str, Any]) -> None:
+    """Denoise shots one after the other; a frame that fails does not stop the others.
+
+    Args:
+        shots: what to read and write.
+        options: values of `job_options`.
+
+    Raises:
+        KpcnError: in the end, if a frame was not written.
+    """
+    how = dict(options)
+    denoiser = Denoiser.load(how.pop("model"), how.pop("device"))
+    how["layers"] = dict(how["layers"])
+    total = sum(len(shot.files) for shot in shots)
+    with progress("Denoising", total) as bar:
+        jobs = (Job(files=shot.files, **how) for shot in shots)
+        failed = sum(_failed(job, denoiser, bar) for job in jobs)
+    if failed:
+        raise KpcnError(f"{failed} of {total} frames were not written; see above.")
+
+
+def _failed(job: Job, denoiser: Denoiser, bar: Bar) -> int:
+    """Run a job; how many of its frames were not written."""
+    failed = 0
+    try:
+        for outcome in job.run(denoiser, bar.part):
+            if outcome.error:
+                failed += 1
+                bar.failed(str(outcome.error))
+            else:
+                bar.item(str(outcome.target))
+    except KpcnError as error:
+        if not failed:  # else the error says no more than was said
+            bar.failed(str(error))
+        return failed or len(job.files)
+    return failed
+
+
+def kept(found: Iterable[tuple[str, str]]) -> None:
+    """Say what stays as it is."""
+    for name, reason in found:
+        click.echo(f"kept: {name}: {reason}")
