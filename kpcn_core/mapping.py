@@ -7,6 +7,7 @@ from kpcn_core.aov import AOVS, RGB, XY, XYZ, Aov
 from kpcn_core.errors import MissingAov, UnknownName
 from kpcn_core.layer import Channel, Layer, LayerSet
 from kpcn_core.source import Recipe, Source
+from kpcn_core.source import recipe as parse_recipe
 
 # Channels that may stand in for an AOV's own suffixes, in this order.
 EQUIVALENTS = {RGB: (RGB,), XYZ: (XYZ, RGB), XY: (XY, ("R", "G"), ("U", "V"))}
@@ -40,11 +41,12 @@ def find_aovs(
     Args:
         source: how the renderer writes.
         layers: what the file has.
-        overrides: AOV name to the layer it is to be read from; must be there.
+        overrides: AOV name to the layer it is to be read from, by the source's convention; or to a
+            convention of its own, see ``source.recipe``. The layer must be there.
 
     Raises:
         MissingAov: an override names a layer that the file has not, or that does not fit the AOV.
-        UnknownName: an override names an AOV that does not exist.
+        UnknownName: an override names an AOV that does not exist, or cannot be understood.
     """
     candidates = {prefix: _find_all(source, layers, prefix) for prefix in _prefixes(source, layers)}
     # Of several view layers the first with most AOVs.
@@ -74,26 +76,41 @@ def _find_all(source: Source, layers: LayerSet, prefix: str) -> dict[str, Found]
 
 
 def _override(source: Source, layers: LayerSet, prefix: str, aov: str, layer: str) -> Found:
-    """The AOV from another layer, by the source's convention for it."""
+    """The AOV from another layer."""
     if aov not in AOVS:
         raise UnknownName(f"No AOV is called '{aov}'. There are {', '.join(AOVS)}.")
-    convention = source.aovs.get(aov, (Recipe((layer,)),))[0]
-    recipe = replace(convention, layers=(layer,), times=None)
-    for option in (recipe, replace(recipe, channels=())):
+    options = _conventions(source, aov, layer)
+    for option in options:
         for start in ("", prefix):
             found = _find(AOVS[aov], option, layers, start)
             if found:
                 return found
-    there = layers.find(layer) or layers.find(prefix + layer)
-    if there is None:
-        raise MissingAov(
-            f"no layer '{layer}' for AOV '{aov}'. The file has {layers.names()}. "
-            f"Map another with --aov {aov}=LAYER."
-        )
-    raise MissingAov(
-        f"layer '{layer}' does not fit AOV '{aov}', which needs {', '.join(AOVS[aov].suffixes)}; "
+    raise _unfit(layers, prefix, aov, options[0])
+
+
+def _unfit(layers: LayerSet, prefix: str, aov: str, recipe: Recipe) -> MissingAov:
+    """Why an AOV cannot be made as asked."""
+    for name in (*recipe.layers, *filter(None, [recipe.times])):
+        there = layers.find(name) or layers.find(prefix + name)
+        if there is None:
+            return MissingAov(
+                f"no layer '{name}' for AOV '{aov}'. The file has {layers.names()}. "
+                f"Map another with --aov {aov}=LAYER."
+            )
+    needs = recipe.channels or AOVS[aov].suffixes
+    return MissingAov(
+        f"layer '{there.name}' does not fit AOV '{aov}', which needs {', '.join(needs)}; "
         f"the layer has {', '.join(c.name for c in there.channels.values())}."
     )
+
+
+def _conventions(source: Source, aov: str, layer: str) -> tuple[Recipe, ...]:
+    """How an override's layer may be read, best first."""
+    if layer.startswith("{"):
+        return (parse_recipe(layer),)
+    convention = source.aovs.get(aov, (Recipe((layer,)),))[0]
+    recipe = replace(convention, layers=(layer,), times=None)
+    return recipe, replace(recipe, channels=())
 
 
 def _find(aov: Aov, recipe: Recipe, layers: LayerSet, prefix: str) -> Found | None:

@@ -133,6 +133,21 @@ def load(name: str) -> Source:
     )
 
 
+def recipe(text: str) -> Recipe:
+    """A recipe as it stands in a toml file: { layer = "velocity", scale = [1, -1] }.
+
+    Raises:
+        UnknownName: the text is none.
+    """
+    try:
+        return _recipe(tomllib.loads(f"recipe = {text}")["recipe"])
+    except (AttributeError, TypeError, ValueError) as error:
+        raise UnknownName(
+            f"'{text}' does not say how an AOV is made of layers: {error}. Write for example "
+            f'{{ layer = "velocity", scale = [1, -1] }}; docs/formats.md has the keys.'
+        ) from error
+
+
 def detect(layers: LayerSet, metadata: Mapping[str, object]) -> tuple[Source, str]:
     """The source of a file with these layers and header attributes, and why it is that one."""
     for source in _shipped():

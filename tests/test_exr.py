@@ -306,6 +306,23 @@ def test_layers_can_be_named(tmp_path: Path) -> None:
         exr.read(source, layers={"colour": "Paint"})
 
 
+def test_a_named_layer_may_have_a_convention_of_its_own(tmp_path: Path) -> None:
+    source = save_exr(tmp_path / "in.exr", named(*rgb(), "speed.X", "speed.Y", "speed.Z"))
+    stored = exr.read(source, layers={"forward": "speed"})["forward"]
+    flipped = '{ layer = "speed", scale = [2, -1] }'
+    assert_array_equal(
+        exr.read(source, layers={"forward": flipped})["forward"], stored * [[[2]], [[-1]]]
+    )
+    for recipe, error, problem in [
+        ('{ layer = "none" }', MissingAov, "no layer 'none' for AOV 'forward'"),
+        ('{ layer = "speed", channels = ["U", "V"] }', MissingAov, "which needs U, V"),
+        ('{ layer = "speed", unit = "clip" }', UnknownName, "unknown keys unit"),
+        ("{ speed }", UnknownName, "does not say how an AOV is made"),
+    ]:
+        with pytest.raises(error, match=problem):
+            exr.read(source, layers={"forward": recipe})
+
+
 def test_a_file_without_a_beauty_says_what_was_expected(tmp_path: Path) -> None:
     source = save_exr(tmp_path / "in.exr", named(*rgb("paint")))
     with pytest.raises(MissingAov, match=r"no layer for AOV 'color'.*has paint.*--aov color="):
