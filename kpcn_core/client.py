@@ -97,7 +97,7 @@ class Client:
                 self._launch()
 
     def denoise(self, message: Denoise) -> Job[Denoised]:
-        """Denoise a frame or a range; paths should be absolute.
+        """Denoise a frame or a range, or `Render` it again; paths should be absolute.
 
         Raises:
             WorkerFailed: see `start`.

@@ -58,12 +58,12 @@ class Job(Generic[R]):
         """Whether the worker is through with it; there may be events to take yet."""
         return self._end is not None
 
-    def poll(self) -> list[Event[R]]:
-        """The events since the last call; never waits."""
+    def poll(self, wait: float = 0.0) -> list[Event[R]]:
+        """The events since the last call; waits for the first at most `wait` seconds."""
         found: list[Event[R]] = []
         while True:
             try:
-                found.append(self._events.get_nowait())
+                found.append(self._events.get(timeout=0 if found else wait))
             except queue.Empty:
                 return found
 

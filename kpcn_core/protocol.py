@@ -60,6 +60,7 @@ class Denoise(Message):
         tile: side of a tile in pixels; None derives it from max_memory.
         max_memory: bytes that the computation of a tile may take; None for the default.
         overwrite: replace existing files.
+        resume: outputs that are made of the same already stay; older ones of ours are replaced.
         skip: outputs that are done already and stay as they are.
         window: how many frames are looked at for each frame, odd.
         asymmetry: 1 (symmetric) to 10 (most conservative).
@@ -79,6 +80,7 @@ class Denoise(Message):
     tile: int | None = None
     max_memory: int | None = None
     overwrite: bool = False
+    resume: bool = False
     skip: tuple[str, ...] = ()
     window: int = 1
     asymmetry: float = 1.0
@@ -183,11 +185,12 @@ class Log(Message):
 
 @dataclass(frozen=True)
 class FrameWritten(Message):
-    """A file is there, whole."""
+    """A file is there, whole; `current` if it was before, made of the same."""
 
     job: int | str
     input: str
     output: str
+    current: bool = False
 
 
 @dataclass(frozen=True)
