@@ -90,6 +90,7 @@ def _override(source: Source, layers: LayerSet, prefix: str, aov: str, layer: st
 
 def _unfit(layers: LayerSet, prefix: str, aov: str, recipe: Recipe) -> MissingAov:
     """Why an AOV cannot be made as asked."""
+    has = []
     for name in (*recipe.layers, *filter(None, [recipe.times])):
         there = layers.find(name) or layers.find(prefix + name)
         if there is None:
@@ -97,10 +98,11 @@ def _unfit(layers: LayerSet, prefix: str, aov: str, recipe: Recipe) -> MissingAo
                 f"no layer '{name}' for AOV '{aov}'. The file has {layers.names()}. "
                 f"Map another with --aov {aov}=LAYER."
             )
+        has += [channel.name for channel in there.channels.values()]
     needs = recipe.channels or AOVS[aov].suffixes
     return MissingAov(
-        f"layer '{there.name}' does not fit AOV '{aov}', which needs {', '.join(needs)}; "
-        f"the layer has {', '.join(c.name for c in there.channels.values())}."
+        f"layer '{recipe}' does not fit AOV '{aov}', which needs {', '.join(needs)}; "
+        f"the layer has {', '.join(has)}."
     )
 
 
