@@ -1,6 +1,7 @@
 """What all commands have in common that denoise shots: options, and how they run."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any, TypeVar
 
 import click
@@ -33,12 +34,13 @@ def job_options(command: Command) -> Command:
     return command
 
 
-def denoise_shots(shots: Sequence[Shot], options: Mapping[str, Any]) -> None:
+def denoise_shots(shots: Sequence[Shot], options: Mapping[str, Any], form: str = "") -> None:
     """Denoise shots one after the other; a frame that fails does not stop the others.
 
     Args:
         shots: what to read and write.
-        options: values of `job_options`.
+        options: values of `job_options`; further ones are fields of `Job`.
+        form: see `progress`.
 
     Raises:
         KpcnError: in the end, if a frame was not written.
@@ -47,11 +49,20 @@ def denoise_shots(shots: Sequence[Shot], options: Mapping[str, Any]) -> None:
     denoiser = Denoiser.load(how.pop("model"), how.pop("device"))
     how["layers"] = dict(how["layers"])
     total = sum(len(shot.files) for shot in shots)
-    with progress("Denoising", total) as bar:
-        jobs = (Job(files=shot.files, **how) for shot in shots)
+    with progress("Denoising", total, form) as bar:
+        jobs = (Job(files=shot.files, **how, **_neighbours(shot)) for shot in shots)
         failed = sum(_failed(job, denoiser, bar) for job in jobs)
     if failed:
         raise KpcnError(f"{failed} of {total} frames were not written; see above.")
+
+
+def has(name: str) -> bool:
+    """Whether jobs have such a field: windows, asymmetry and further layers may be absent."""
+    return name in {field.name for field in fields(Job)}
+
+
+def _neighbours(shot: Shot) -> dict[str, Any]:
+    return {"shot": shot.frames} if has("shot") else {}
 
 
 def _failed(job: Job, denoiser: Denoiser, bar: Bar) -> int:
