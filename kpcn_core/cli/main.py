@@ -19,6 +19,7 @@ COMMANDS = {
     "models": ("kpcn_core.cli.models", "List the networks that ship, and how they were trained."),
     "render": ("kpcn_core.cli.render", "Render a Mitsuba scene with every AOV."),
     "adaptive": ("kpcn_core.cli.adaptive", "Render, with samples where the denoised image errs."),
+    "doctor": ("kpcn_core.cli.doctor", "Say what works here, what is missing, how to mend it."),
     "worker": ("kpcn_core.cli.worker", "Serve Nuke, Houdini or Blender; they start it."),
 }
 
