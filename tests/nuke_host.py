@@ -1,9 +1,9 @@
 """A session of the fake Nuke with the real plugin, and the real worker behind it."""
 
-import os
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -31,13 +31,17 @@ class Session:
         monkeypatch.setenv("KPCN_PYTHON", sys.executable)
         monkeypatch.setenv("NUKE_TEMP_DIR", str(folder))
         monkeypatch.setattr(nuke, "GUI", True)
-        self.plugin: Any = __import__("kpcn_nuke")
+        self.plugin: Any = import_module("kpcn_nuke")
 
     @property
     def worker(self) -> int:
         """The process id of the worker."""
         (client,) = self.module("session")._clients.values()
         return int(client.worker.pid)
+
+    def module(self, name: str) -> ModuleType:
+        """A module of the plugin."""
+        return import_module(f"kpcn_nuke.{name}")
 
     def start(self) -> None:
         """What Nuke does at start: init.py, and menu.py where there are windows."""
@@ -91,9 +95,6 @@ class Session:
         self.module("actions")._last.clear()
         self.module("render")._session_folder.cache_clear()
 
-    def module(self, name: str) -> ModuleType:
-        return sys.modules[f"kpcn_nuke.{name}"]
-
 
 def status(node: Node) -> str:
     return str(node["status"].value())
@@ -115,11 +116,3 @@ def end_worker() -> None:
     """End the worker that tests share."""
     if "kpcn_nuke.session" in sys.modules:
         sys.modules["kpcn_nuke.session"].end()
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return False
-    return True

@@ -49,9 +49,9 @@ def add(node: nuke.Node) -> None:
             knob.setFlag(nuke.STARTLINE)
         if item.hidden:
             knob.setFlag(nuke.INVISIBLE)
-        node.addKnob(knob)
         if item.kind not in WITHOUT_VALUE:
             knob.setValue(item.value)
+        node.addKnob(knob)
 
 
 def settings(node: nuke.Node) -> Settings:

@@ -8,7 +8,7 @@ from kpcn_nuke import knobs
 
 RENDER, MASK = 0, 1  # the node's inputs
 READ, SWITCH = "result", "show"  # names of its inner nodes
-MARK = "kpcn_tab"  # a node that has this knob is ours, whether Group or gizmo
+MARK = "result_look"  # our last knob: a node that has it is ours, whether Group or gizmo
 
 
 def create() -> nuke.Node:
