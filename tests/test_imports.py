@@ -26,6 +26,7 @@ LAYERS = (
         "adaptive",
         "export",
         "farm",
+        "install",
         "report",
         "timeline",
         "renderers",

@@ -20,6 +20,7 @@ COMMANDS = {
     "render": ("kpcn_core.cli.render", "Render a Mitsuba scene with every AOV."),
     "adaptive": ("kpcn_core.cli.adaptive", "Render, with samples where the denoised image errs."),
     "doctor": ("kpcn_core.cli.doctor", "Say what works here, what is missing, how to mend it."),
+    "install": ("kpcn_core.cli.install", "Make Nuke find its plugin, and the plugin this Python."),
     "worker": ("kpcn_core.cli.worker", "Serve Nuke, Houdini or Blender; they start it."),
 }
 

@@ -1,0 +1,38 @@
+"""`kpcn install`: make a host find its plugin."""
+
+from pathlib import Path
+
+import click
+
+from kpcn_core import install as installation
+
+
+@click.command()
+@click.argument("host", type=click.Choice(list(installation.HOSTS)))
+@click.option("--uninstall", is_flag=True, help="Take out what was put in.")
+@click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
+@click.option(
+    "--home",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The host's own folder.  [default: the usual one, as ~/.nuke]",
+)
+def install(host: str, uninstall: bool, dry_run: bool, home: Path | None) -> None:
+    """Make Nuke find its plugin, and the plugin this Python.
+
+    It adds a few marked lines to the host's own files, and leaves everything else as it is. Which
+    Python has kpcn is noted in kpcn's config file, for all hosts of this account.
+
+    \b
+    Examples:
+      kpcn install nuke
+      kpcn install nuke --dry-run
+      kpcn install nuke --uninstall
+    """
+    changes = installation.changes(host, home, uninstall)
+    for change in changes:
+        if dry_run:
+            click.echo(str(change))
+        else:
+            change.apply()
+    for line in installation.summary(changes, dry_run):
+        click.echo(line)
