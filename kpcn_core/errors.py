@@ -29,6 +29,10 @@ class UnknownName(KpcnError):
     """A source, network, device, AOV or option value that does not exist."""
 
 
+class InvalidAsymmetry(KpcnError):
+    """A lambda outside 1 to 10, or a layer of lambda that does not fit its frame."""
+
+
 class MissingDependency(KpcnError):
     """An optional package or a shared library that the request needs is not installed."""
 

@@ -121,6 +121,11 @@ class View:
             for offset in offsets
         }
 
+    @property
+    def reach(self) -> int:
+        """How many frames before and after the centre there are."""
+        return max(self.around, default=0)
+
     def color(self, buffers: Sequence[str]) -> Array:
         """Mean color of merged buffers, whole image [3,H,W]."""
         counts = self._read(buffers, "count", ALL, ALL)

@@ -13,7 +13,13 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
-from kpcn_core.ops.kernels import kernel_size, softmax_numerators
+from kpcn_core.ops.kernels import (
+    kernel_size,
+    normalized,
+    softmax_numerators,
+    weighted_sum,
+    with_mask,
+)
 
 
 class Share(NamedTuple):
@@ -69,15 +75,24 @@ def share(
     Where motion leaves the frame, or is not finite, the frame adds nothing; taps outside the image
     or on pixels that are not valid count nothing either. Arguments as for `filter_window`.
     """
-    size = kernel_size(logits)
-    valid = torch.ones_like(radiance[:, :1]) if valid is None else valid.to(radiance.dtype)
-    # The mask travels as one more channel: its filtered value is the sum of the valid weights.
-    image = torch.cat([torch.where(valid > 0, radiance, 0.0), valid], dim=1)
     target, inside = targets(motion, radiance.shape[-2], radiance.shape[-1], origin)
-    weights = softmax_numerators(logits)
+    image, weights, size = (
+        with_mask(radiance, valid),
+        softmax_numerators(logits),
+        kernel_size(logits),
+    )
     sums: Tensor = _GatheredSum.apply(image, weights, target, size)  # type: ignore[no-untyped-call]
-    peak = logits.detach().amax(dim=1, keepdim=True).to(weights.dtype)
-    return Share(sums * inside, peak)
+    return Share(sums * inside, _peak(logits, weights))
+
+
+def share_in_place(radiance: Tensor, logits: Tensor, valid: Tensor | None = None) -> Share:
+    """`share` of the centre frame, whose kernels stay where they are."""
+    weights = softmax_numerators(logits)
+    return Share(weighted_sum(with_mask(radiance, valid), weights), _peak(logits, weights))
+
+
+def _peak(logits: Tensor, weights: Tensor) -> Tensor:
+    return logits.detach().amax(dim=1, keepdim=True).to(weights.dtype)
 
 
 def joint(shares: Sequence[Share]) -> Tensor:
@@ -90,7 +105,7 @@ def joint(shares: Sequence[Share]) -> Tensor:
     total = torch.zeros_like(shares[0].sums)
     for one, scale in zip(shares, scales, strict=True):
         total = total + one.sums * scale
-    return total[:, :-1] / total[:, -1:]
+    return normalized(total)
 
 
 def targets(
