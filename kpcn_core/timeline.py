@@ -51,14 +51,19 @@ class Plan:
     kept: list[tuple[str, str]]
 
 
-def read(path: Path) -> otio.core.SerializableObject:
+def read(path: Path, rate: float | None = None) -> otio.core.SerializableObject:
     """Read an .otio file, or another kind that an installed adapter of OpenTimelineIO reads.
+
+    Args:
+        path: the timeline.
+        rate: frames per second of an EDL, which does not say; 24 if it is not given.
 
     Raises:
         UnreadableFile: it is missing or damaged, or there is no adapter.
     """
     try:
-        found = otio.adapters.read_from_file(str(path))
+        options = {} if rate is None else {"rate": rate}
+        found = otio.adapters.read_from_file(str(path), **options)
     except otio.exceptions.NoKnownAdapterForExtensionError as error:
         known = sorted(otio.adapters.suffixes_with_defined_adapters(read=True))
         raise UnreadableFile(

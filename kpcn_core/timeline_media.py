@@ -55,7 +55,9 @@ class Media:
 
     def time(self, number: int) -> RationalTime:
         """When a frame is seen first."""
-        return self.start.rescaled_to(self.rate) + RationalTime(number - self.first, self.rate)
+        start = self.start.rescaled_to(self.rate).value
+        # Or else 33793 times of 29.97 a second become a little more, and begin after themselves.
+        return RationalTime(round(start, 6) + number - self.first, self.rate)
 
     def files(self) -> dict[int, Path]:
         """What is on disk, by frame number."""

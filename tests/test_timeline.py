@@ -91,6 +91,17 @@ def test_another_rate_of_the_clip(folder: Path) -> None:
     assert planned(made, folder) == [[1002, 1003, 1004]]
 
 
+def test_a_rate_that_is_no_whole_number(folder: Path) -> None:
+    media = sequence(folder, "a")
+    media.rate, media.available_range = 29.97, span(33790, 40, 29.97)
+    made = edit(clip(media, span(33793, 9, 29.97)))
+    found = timeline.plan(made, folder, folder / "clean")
+    assert list(found.shots[0].targets) == list(range(1004, 1013))
+    timeline.relink(found)
+    again = made.find_clips()[0].media_reference
+    assert again.frame_for_time(RationalTime(33793, 29.97)) == 1004
+
+
 def test_a_sequence_on_twos(tmp_path: Path) -> None:
     rendered(tmp_path, "a", range(1001, 1041, 2))
     media = sequence(tmp_path, "a")
@@ -287,6 +298,20 @@ def test_a_broken_timeline(tmp_path: Path, content: bytes) -> None:
     result = CliRunner().invoke(main, ["timeline", str(path), "-o", "x.otio", "--output-dir", "x"])
     assert result.exit_code == 1
     assert result.stderr.startswith(f"Error: {path}: not a readable timeline")
+
+
+def test_an_edl_does_not_say_its_rate(tmp_path: Path) -> None:
+    pytest.importorskip("otio_cmx3600_adapter")
+    path = tmp_path / "edit.edl"
+    times = "01:00:00:24 01:00:02:00 00:00:00:00 00:00:01:01"
+    path.write_text(f"TITLE: edit\n\n001  shot_010 V     C        {times}\n")
+    with pytest.raises(UnreadableFile, match="frames beyond 23"):
+        timeline.read(path)
+    found = timeline.read(path, 25)
+    assert found.find_clips()[0].trimmed_range() == span(90024, 26, 25)
+    assert timeline.plan(found, tmp_path, tmp_path / "clean").kept
+    with pytest.raises(UnreadableFile, match="rate"):
+        timeline.read(path.with_suffix(".otio"), 25)
 
 
 def test_a_timeline_of_an_unknown_kind(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ FILE = click.Path(path_type=Path)
 @click.argument("edit", type=FILE)
 @click.option("-o", "--output", type=FILE, required=True, help="The edit with clean media.")
 @click.option("--output-dir", type=FILE, required=True, help="Gets a folder for each clip.")
+@click.option("--rate", type=float, help="Frames per second of an EDL.  [default: 24]")
 @click.option("--handles", type=click.IntRange(0), default=0, help="Frames on both sides.")
 @click.option("--skip-missing", is_flag=True, help="Keep clips whose media is not there.")
 @click.option("--dry-run", is_flag=True, help="Say what would be denoised, and write nothing.")
@@ -25,6 +26,7 @@ def timeline(
     edit: Path,
     output: Path,
     output_dir: Path,
+    rate: float | None,
     handles: int,
     skip_missing: bool,
     dry_run: bool,
@@ -39,7 +41,7 @@ def timeline(
     Example:
       kpcn timeline edit.otio -o clean.otio --output-dir clean --handles 8
     """
-    content = timelines.read(edit)
+    content = timelines.read(edit, rate)
     plan = timelines.plan(content, edit.parent, output_dir, handles, skip_missing=skip_missing)
     shots = [part.shot for part in plan.shots]
     kept(plan.kept)
