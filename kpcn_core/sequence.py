@@ -98,11 +98,13 @@ def pairs(
 def numbers(frames: str) -> list[int]:
     """The frames of a range, as 1001-1100, 1-9x2, -5-5 or 1,3,7-9, in the order of the text.
 
+    A step may also be written as 1-9:2, as Open Job Description does.
+
     Raises:
         UnknownName: it is none, or it has fractions of frames.
     """
     try:
-        found = FrameSet(frames)
+        found = FrameSet(frames.replace(":", "x"))
     except (FileSeqException, MaxSizeException) as error:
         raise _no_range(frames) from error
     if any(number != int(number) for number in found):

@@ -1,12 +1,20 @@
-"""How long work is shown: a bar on a terminal, a plain line a step elsewhere."""
+"""How long work is shown: a bar on a terminal, a plain line a step elsewhere.
+
+A program that reads the lines names their form in the environment: `KPCN_PROGRESS`.
+"""
 
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
 import click
+
+from kpcn_core.cli.progress_farm import FORMS, ReportedLines
+
+FORM = "KPCN_PROGRESS"
 
 
 class Bar(Protocol):
@@ -58,6 +66,11 @@ def progress(label: str, items: int) -> Iterator[Bar]:
         label: what is being done.
         items: how many will be finished.
     """
+    form = os.environ.get(FORM, "")
+    if form in FORMS:
+        with _warnings(logging.StreamHandler()):
+            yield ReportedLines(form, items)
+        return
     if not sys.stderr.isatty():
         with _warnings(logging.StreamHandler()):
             yield _Lines()
