@@ -17,11 +17,11 @@ from kpcn_core import features, inference, weights
 from kpcn_core.device import choose_device
 from kpcn_core.errors import InvalidAsymmetry, MissingAov, UnknownName
 from kpcn_core.frame import Frame, Pixels
-from kpcn_core.model.network import Network
+from kpcn_core.model.network import Network, Origin
 from kpcn_core.model.specialization import MAX_ASYMMETRY, log_asymmetry
 from kpcn_core.model.temporal import Context
 from kpcn_core.prepared import Prepared, motion_of, prepare, tensor
-from kpcn_core.region import Region, between, reached, whole
+from kpcn_core.region import Region, origin, reached, whole
 from kpcn_core.tiling import Tile, tile_size, tiles
 
 log = logging.getLogger(__name__)
@@ -208,11 +208,9 @@ class Denoiser:
 
         def filtered(region: Region) -> dict[str, Tensor]:
             regions = self._regions(encoded, region)
-            motion = [
-                between(region.of(vectors), region, other)
-                for vectors, other in zip(encoded.motion, regions, strict=True)
-            ]
-            contexts = encoded.contexts or self._contexts(encoded, regions, motion)
+            motion = [region.of(vectors) for vectors in encoded.motion]
+            origins = [origin(region, other) for other in regions]
+            contexts = encoded.contexts or self._contexts(encoded, regions, motion, origins)
             if len(pieces) == 1:
                 encoded.contexts = contexts
             window = [
@@ -221,7 +219,7 @@ class Denoiser:
             ]
             steep = None if slope is None else region.of(slope)
             return inference.render(
-                self.network, contexts, window, motion, encoded.centre, steep
+                self.network, contexts, window, motion, encoded.centre, steep, origins
             )
 
         return _output(prepared, settings, _pasted(filtered, pieces, prepared, progress))
@@ -230,8 +228,7 @@ class Denoiser:
         """The encoder named like the frame's source, else the one that reads most of it."""
         encoders = self.network.config.encoders
         lacking = {
-            name: set(planes)
-            - features.available_planes(frame.aovs, features.reads_split(planes))
+            name: set(planes) - features.available_planes(frame.aovs, features.reads_split(planes))
             for name, planes in encoders.items()
         }
         usable = [name for name in encoders if not lacking[name]]
@@ -273,14 +270,18 @@ class Denoiser:
         ]
 
     def _contexts(
-        self, encoded: Encoded, regions: Sequence[Region], motion: Sequence[Tensor]
+        self,
+        encoded: Encoded,
+        regions: Sequence[Region],
+        motion: Sequence[Tensor],
+        origins: Sequence[Origin],
     ) -> list[Context]:
         fold = self.network.config.fold
         found = [
             region.of_features(frame.features, fold)
             for region, frame in zip(regions, encoded.frames, strict=True)
         ]
-        return inference.gather(self.network, found, motion, encoded.centre)
+        return inference.gather(self.network, found, motion, encoded.centre, origins)
 
     def _tiles(self, frame: Frame, settings: Settings, overlap: int) -> list[Tile]:
         height, width = frame.size

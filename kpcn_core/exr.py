@@ -129,7 +129,7 @@ def read_channels(path: Path, channels: Sequence[Channel]) -> Pixels:
 def write(
     target: Path, frame: Frame, aovs: Sequence[str] = ("color",), overwrite: bool = False
 ) -> None:
-    """Write the file that a frame was read from, with some AOVs and all its further layers replaced.
+    """Write the file that a frame was read from, with some AOVs and its further layers replaced.
 
     Everything else is as in that file: parts, windows, order and types of channels, tiles,
     metadata, and every other channel bit by bit. Compression too, unless it is lossy (B44, DWA):
@@ -247,9 +247,7 @@ def _stored(frame: Frame, aov: str) -> tuple[Channel, ...]:
     return frame.channels[aov]
 
 
-def _replace(
-    file: OpenEXR.File, frame: Frame, channels: Sequence[Channel], pixels: Pixels
-) -> None:
+def _replace(file: OpenEXR.File, frame: Frame, channels: Sequence[Channel], pixels: Pixels) -> None:
     for channel, plane in zip(channels, pixels, strict=True):
         stored = file.parts[channel.part].channels[channel.name]
         if stored.pixels.shape != plane.shape:

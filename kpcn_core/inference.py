@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from kpcn_core.features import Component
-from kpcn_core.model.network import Network
+from kpcn_core.model.network import Network, Origin
 from kpcn_core.model.reconstruction import (
     Image,
     motion_pyramid,
@@ -41,11 +41,15 @@ def encode(
 
 
 def gather(
-    network: Network, frames: Sequence[list[Tensor]], motion: Sequence[Tensor], centre: int
+    network: Network,
+    frames: Sequence[list[Tensor]],
+    motion: Sequence[Tensor],
+    centre: int,
+    origins: Sequence[Origin] | None = None,
 ) -> list[Context]:
     """Features of all frames of a window together, at every scale (paper §3.3)."""
     pyramids = [_motion(network, vectors) for vectors in motion]
-    return network.window(frames, pyramids, centre)
+    return network.window(frames, pyramids, centre, origins)
 
 
 def render(
@@ -55,6 +59,7 @@ def render(
     motion: Sequence[Tensor],
     centre: int,
     slope: Tensor | None = None,
+    origins: Sequence[Origin] | None = None,
 ) -> dict[str, Tensor]:
     """Filter the centre frame: all that a new lambda costs (paper §4.3).
 
@@ -65,6 +70,7 @@ def render(
         motion: from the centre to each frame, pixels [B,2,H,W].
         centre: index of the centre frame.
         slope: log(lambda) of every pixel [B,1,H,W]; None is lambda = 1.
+        origins: see `Network.window`.
 
     Returns:
         Component to the filtered image [B,C,H,W]; NaN where no kernel covers a valid pixel.
@@ -81,7 +87,7 @@ def render(
         for frame in window
     ]
     pyramids = [_motion(network, vectors) for vectors in motion]
-    filtered = reconstruct(network, contexts, images, pyramids, centre)
+    filtered = reconstruct(network, contexts, images, pyramids, centre, origins)
     return {name: image[..., :height, :width] for name, image in filtered.items()}
 
 

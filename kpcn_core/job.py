@@ -1,14 +1,15 @@
 """Denoising files: what `kpcn denoise` and the worker share."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from kpcn_core import exr
+from kpcn_core import __version__, exr, fingerprint, weights
+from kpcn_core.claims import Turn, turns
 from kpcn_core.denoiser import DEFAULT_MEMORY, Asymmetry, Denoiser, Progress, Settings
 from kpcn_core.errors import InvalidAsymmetry, KpcnError
 from kpcn_core.exr_further import read_further, read_mask
@@ -17,11 +18,12 @@ from kpcn_core.sequence_denoiser import SequenceDenoiser, window_reach
 
 
 class Outcome(NamedTuple):
-    """What came of one file: it is written, or it failed."""
+    """What came of one file: it is written, or was there already and current, or it failed."""
 
     source: Path
     target: Path
     error: KpcnError | None
+    current: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,11 @@ class Job:
         asymmetry: lambda, 1 to 10 (paper §4).
         asymmetry_layer: a channel of the inputs, 0 to 1, that says where: lambda is asymmetry to
             its power, so that 0 is symmetric.
+        masks: input to the file that has that channel, where it is not the input itself.
         extra: pattern of further layers to what they are filtered like, see ``prepared.LIKE``.
         encoder: see ``denoiser.Settings``.
+        resume: outputs that were made of the same stay; what outputs are made of is noted beside
+            them, and other machines that do the same take other frames.
     """
 
     files: Sequence[tuple[Path, Path]]
@@ -56,8 +61,10 @@ class Job:
     shot: Sequence[Path] = ()
     asymmetry: float = 1.0
     asymmetry_layer: str | None = None
+    masks: Mapping[Path, Path] = field(default_factory=dict)
     extra: Mapping[str, str] = field(default_factory=dict)
     encoder: str = "auto"
+    resume: bool = False
 
     def run(self, denoiser: Denoiser, progress: Progress) -> Iterator[Outcome]:
         """Denoise every file, in order; a frame that fails does not stop the others.
@@ -69,30 +76,58 @@ class Job:
         Raises:
             KpcnError: in the end, if any of several files failed; of a single file, its own error.
         """
-        run = JobRun(self, denoiser)
         failed = 0
-        for source, target in self.files:
-            try:
-                run.clean(source, target, progress)
-            except KpcnError as error:
-                if len(self.files) == 1:
-                    raise
-                failed += 1
-                yield Outcome(source, target, error)
-            else:
-                yield Outcome(source, target, None)
+        for outcome in each(JobRun(self, denoiser), progress):
+            if outcome.error and len(self.files) == 1:
+                raise outcome.error
+            failed += outcome.error is not None
+            yield outcome
         if failed:
-            raise KpcnError(f"{failed} of {len(self.files)} frames were not written; see above.")
+            raise some_failed(failed, len(self.files))
+
+    @property
+    def frames(self) -> Sequence[Path]:
+        """All frames that a window may look at, in order."""
+        return self.shot or [source for source, _ in self.files]
+
+    def read_for(self, source: Path) -> list[Path]:
+        """Every file that the output of an input depends on."""
+        reach, frames = window_reach(self.window), self.frames
+        index = frames.index(source)
+        around = frames[max(0, index - reach) : index + reach + 1]
+        return [*around, *([self.masks[source]] if source in self.masks else [])]
+
+
+def each(run: "JobRun", progress: Progress) -> Iterator[Outcome]:
+    """Do a job, and tell what came of every file."""
+    for turn in run.turns():
+        error = None
+        try:
+            if not turn.done:
+                run.clean(turn, progress)
+        except KpcnError as found:
+            error = found
+        yield Outcome(turn.source, turn.target, error, turn.done)
+
+
+def some_failed(failed: int, files: int) -> KpcnError:
+    """The error at the end of a job of several files."""
+    return KpcnError(f"{failed} of {files} frames were not written; see above.")
 
 
 class JobRun:
     """A job at work with a denoiser; keeps the features of the frames around the last one.
 
+    Args:
+        job: what to do.
+        denoiser: does the work.
+        keep: keep the features of single frames too, for another lambda.
+
     Raises:
         InvalidAsymmetry, UnknownName: the job cannot be done.
     """
 
-    def __init__(self, job: Job, denoiser: Denoiser) -> None:
+    def __init__(self, job: Job, denoiser: Denoiser, keep: bool = False) -> None:
         if job.asymmetry_layer is not None and job.asymmetry == 1.0:
             raise InvalidAsymmetry(
                 f"The asymmetry layer '{job.asymmetry_layer}' has no effect with an asymmetry of "
@@ -100,32 +135,45 @@ class JobRun:
             )
         self.job = job
         self.denoiser = denoiser
+        self.keep = keep
         self.reach = window_reach(job.window)
 
-    def clean(self, source: Path, target: Path, progress: Progress) -> None:
+    def turns(self) -> Iterator[Turn]:
+        """The files in the order in which they are done."""
+        if self.job.resume:
+            return turns(self.job.files, self.made_of)
+        return (Turn(source, target, "", done=False) for source, target in self.job.files)
+
+    def made_of(self, source: Path) -> str:
+        """The fingerprint of everything that an output depends on."""
+        return fingerprint.made_of(self.job.read_for(source), self._identity)
+
+    def clean(self, turn: Turn, progress: Progress) -> None:
         """Denoise one file of the job."""
         job = self.job
-        if self.reach:
-            index = self._shot.index(source)
-            result = self._sequence.denoise(index, self._asymmetry(source), progress)
-        else:
-            frame = self._read(source)
-            settings = self._settings
-            result = self.denoiser.denoise(
-                frame,
-                settings.aovs,
-                asymmetry=self._asymmetry(source),
-                like=settings.like,
-                encoder=settings.encoder,
-                tile=settings.tile,
-                max_memory=settings.max_memory,
-                progress=progress,
-            )
-        exr.write(target, result, job.aovs, overwrite=job.overwrite)
+        result = self.denoise(turn.source, progress)
+        if job.resume:
+            fingerprint.check_unchanged(turn.source, turn.made_of, self.made_of(turn.source))
+        exr.write(turn.target, result, job.aovs, overwrite=job.overwrite or job.resume)
+        if job.resume:
+            fingerprint.record(turn.target, turn.made_of)
 
-    @property
-    def _shot(self) -> Sequence[Path]:
-        return self.job.shot or [source for source, _ in self.job.files]
+    def denoise(self, source: Path, progress: Progress) -> Frame:
+        """One denoised frame of the job."""
+        asymmetry = self._asymmetry(source)
+        if self.reach or self.keep:
+            return self.sequence.denoise(self.job.frames.index(source), asymmetry, progress)
+        frame, settings = self._read(source), self._settings
+        return self.denoiser.denoise(
+            frame,
+            settings.aovs,
+            asymmetry=asymmetry,
+            like=settings.like,
+            encoder=settings.encoder,
+            tile=settings.tile,
+            max_memory=settings.max_memory,
+            progress=progress,
+        )
 
     @cached_property
     def _settings(self) -> Settings:
@@ -135,11 +183,47 @@ class JobRun:
         like = read_further(frame, job.extra)[1]
         return Settings(job.aovs, like, job.encoder, job.tile, job.max_memory)
 
-    @cached_property
-    def _sequence(self) -> SequenceDenoiser:
-        return SequenceDenoiser(
-            self.denoiser, self._shot, self._read, self.reach, self.reach, self._settings
+    def repeats(self, job: Job) -> bool:
+        """Whether another job differs only in lambda and outputs, and its frames are kept."""
+        mine, theirs = (
+            replace(one, files=(), overwrite=False, resume=False, asymmetry=1.0,
+                    asymmetry_layer=None, masks={})
+            for one in (self.job, job)
+        )  # fmt: skip
+        return mine == theirs and all(
+            source in self.job.frames and self.sequence.keeps(self.job.frames.index(source))
+            for source, _ in job.files
         )
+
+    def again(self, job: Job) -> "JobRun":
+        """Another job that `repeats` this one, with what this one keeps."""
+        run = JobRun(job, self.denoiser, keep=True)
+        run.__dict__["sequence"] = self.sequence
+        return run
+
+    @cached_property
+    def sequence(self) -> SequenceDenoiser:
+        """The shot, window by window."""
+        return SequenceDenoiser(
+            self.denoiser, self.job.frames, self._read, self.reach, self.reach, self._settings
+        )
+
+    @cached_property
+    def _identity(self) -> dict[str, object]:
+        """What changes the pixels, beside the inputs."""
+        job = self.job
+        return {
+            "version": __version__,
+            "network": weights.digest(self.denoiser.network.state_dict()),
+            "source": job.source,
+            "layers": dict(job.layers),
+            "aovs": list(job.aovs),
+            "window": job.window,
+            "asymmetry": job.asymmetry,
+            "asymmetry_layer": job.asymmetry_layer,
+            "extra": dict(job.extra),
+            "encoder": job.encoder,
+        }
 
     def _read(self, path: Path) -> Frame:
         frame = exr.read(path, self.job.source, self.job.layers)
@@ -149,5 +233,5 @@ class JobRun:
         job = self.job
         if job.asymmetry_layer is None:
             return job.asymmetry
-        mask = read_mask(source, job.asymmetry_layer)
+        mask = read_mask(job.masks.get(source, source), job.asymmetry_layer)
         return np.power(np.float32(job.asymmetry), mask)

@@ -73,9 +73,7 @@ class Prepared:
         return found
 
 
-def prepare(
-    frame: Frame, split: bool, like: Mapping[str, str], device: torch.device
-) -> Prepared:
+def prepare(frame: Frame, split: bool, like: Mapping[str, str], device: torch.device) -> Prepared:
     """Bring a frame to the device.
 
     Args:

@@ -66,10 +66,9 @@ def reached(
     )
 
 
-def between(motion: Tensor, tile: Region, other: Region) -> Tensor:
-    """Motion [1,2,h,w] from the pixels of one region, counted from it, to another, likewise."""
-    steps = [tile.columns.start - other.columns.start, tile.rows.start - other.rows.start]
-    return motion + motion.new_tensor(steps).view(1, 2, 1, 1)
+def origin(tile: Region, other: Region) -> tuple[int, int]:
+    """Row and column of a tile's first pixel, counted from another region's first."""
+    return tile.rows.start - other.rows.start, tile.columns.start - other.columns.start
 
 
 def _around(positions: Tensor, margin: int, alignment: int, end: int) -> slice:

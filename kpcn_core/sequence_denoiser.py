@@ -48,7 +48,7 @@ class SequenceDenoiser:
         read: Read,
         before: int = 3,
         after: int = 3,
-        settings: Settings = Settings(),
+        settings: Settings = DEFAULT,
     ) -> None:
         self.denoiser = denoiser
         self.shot = shot
@@ -57,6 +57,7 @@ class SequenceDenoiser:
         self._read = read
         self._frames: FrameCache[EncodedFrame | KpcnError] = FrameCache(self._encode)
         self._last: tuple[int, Encoded] | None = None
+        self._stamps: list[tuple[int, int]] = []
 
     def denoise(
         self, index: int, asymmetry: Asymmetry = 1.0, progress: Progress | None = None
@@ -77,8 +78,19 @@ class SequenceDenoiser:
         """The window around a frame; kept, so that asking for the same again costs nothing."""
         if self._last is None or self._last[0] != index:
             self._last = None  # two windows need not fit into memory together
-            self._last = index, self._window(index)
+            found = self._window(index)
+            paths = [one.prepared.frame.path for one in found.frames]
+            self._stamps = [_stamp(path) for path in paths if path is not None]
+            self._last = index, found
         return self._last[1]
+
+    def keeps(self, index: int) -> bool:
+        """Whether a frame's window is kept, and none of its files has changed since."""
+        if self._last is None or self._last[0] != index:
+            return False
+        frames = (one.prepared.frame for one in self._last[1].frames)
+        paths = [frame.path for frame in frames if frame.path is not None]
+        return [_stamp(path) for path in paths] == self._stamps
 
     def _window(self, index: int) -> Encoded:
         first = max(index - self.before, 0)
@@ -91,6 +103,15 @@ class SequenceDenoiser:
             return self.denoiser.encode(self._read(self.shot[index]), self.settings)
         except KpcnError as error:
             return error
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Changes when the file does."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_size, found.st_mtime_ns
 
 
 def window_reach(window: int) -> int:

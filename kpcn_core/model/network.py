@@ -21,6 +21,7 @@ from kpcn_core.model.temporal import Context, TemporalFeatures
 from kpcn_core.model.unet import UNet
 from kpcn_core.ops.pyramid import JOIN_LOGITS, interpolating_join, join
 
+Origin = tuple[int, int]  # row and column
 Logits = dict[str, Tensor]  # component -> [B,k*k,h,w]
 
 
@@ -105,7 +106,11 @@ class Network(nn.Module):
         return found
 
     def window(
-        self, frames: Sequence[list[Tensor]], motion: Sequence[list[Tensor]], centre: int
+        self,
+        frames: Sequence[list[Tensor]],
+        motion: Sequence[list[Tensor]],
+        centre: int,
+        origins: Sequence[Origin] | None = None,
     ) -> list[Context]:
         """Context of every scale (Fig. 3) from the features of a window's frames.
 
@@ -113,13 +118,20 @@ class Network(nn.Module):
             frames: what `encode` gave for each.
             motion: from the centre to each frame, at every scale, in its pixels [B,2,h,w].
             centre: index of the centre frame.
+            origins: row and column, in each frame, of the centre's first pixel; multiples of the
+                alignment. None where all frames are of the same region.
         """
         if len(frames) == 1:
             return [Context(here, [torch.zeros_like(here[:1, :1, :1, :1])]) for here in frames[0]]
         contexts = []
         for scale, found in enumerate(zip(*frames, strict=True)):
             steps = [_per_component(one[scale], found[0]) for one in motion]
-            contexts.append(_of(self.temporal, scale)(list(found), steps, centre))
+            pixels = self.config.fold * 2**scale
+            starts = [
+                (row // pixels, column // pixels)
+                for row, column in origins or [(0, 0)] * len(frames)
+            ]
+            contexts.append(_of(self.temporal, scale)(list(found), steps, centre, starts))
         return contexts
 
     def specialize(self, contexts: Sequence[Context], slopes: Sequence[Tensor]) -> list[Context]:

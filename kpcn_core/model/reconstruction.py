@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from kpcn_core.model.network import Network
+from kpcn_core.model.network import Network, Origin
 from kpcn_core.model.temporal import Context
 from kpcn_core.ops.pyramid import down, down_motion, down_valid
 from kpcn_core.ops.reposition import Share, joint, share, share_in_place
@@ -42,6 +42,7 @@ def reconstruct(
     window: Sequence[Mapping[str, Image]],
     motion: Sequence[Sequence[Tensor]],
     centre: int,
+    origins: Sequence[Origin] | None = None,
 ) -> dict[str, Tensor]:
     """Filter the centre frame of a window.
 
@@ -51,6 +52,7 @@ def reconstruct(
         window: the components of every frame, all the same ones in the same order.
         motion: from the centre to each frame, at every scale, in its pixels [B,2,h,w].
         centre: index of the centre frame.
+        origins: see `Network.window`.
 
     Returns:
         Component to the filtered image [B,C,H,W]; NaN where no kernel covers a valid pixel.
@@ -59,6 +61,7 @@ def reconstruct(
     pyramids = [
         {name: image.pyramid(len(contexts)) for name, image in images.items()} for images in window
     ]
+    starts = origins or [(0, 0)] * len(window)
     joined: dict[str, Tensor] = {}
     for scale in reversed(range(len(contexts))):
         shares: dict[str, list[Share]] = {name: [] for name in names}
@@ -72,7 +75,13 @@ def reconstruct(
                 shares[name].append(
                     share_in_place(image.radiance, kernel, image.valid)
                     if here
-                    else share(image.radiance, kernel, motion[frame][scale], image.valid)
+                    else share(
+                        image.radiance,
+                        kernel,
+                        motion[frame][scale],
+                        image.valid,
+                        _scaled(starts[frame], scale),
+                    )
                 )
         for name in names:
             filtered = joint(shares[name])
@@ -83,6 +92,10 @@ def reconstruct(
                 else network.join(filtered, coarser, joins.get(f"{name}.join"))
             )
     return joined
+
+
+def _scaled(origin: Origin, scale: int) -> Origin:
+    return origin[0] >> scale, origin[1] >> scale
 
 
 def motion_pyramid(motion: Tensor, scales: int) -> list[Tensor]:

@@ -64,13 +64,20 @@ class TemporalFeatures(nn.Module):
             nn.init.zeros_(block.second.weight)
             nn.init.zeros_(block.second.bias)  # type: ignore[arg-type]
 
-    def forward(self, features: list[Tensor], motion: list[Tensor], centre: int) -> Context:
+    def forward(
+        self,
+        features: list[Tensor],
+        motion: list[Tensor],
+        centre: int,
+        origins: list[tuple[int, int]],
+    ) -> Context:
         """Features of every frame -> features for the kernels of each.
 
         Args:
             features: of the frames in order [B,C,H/fold,W/fold].
             motion: from the centre frame to each, in pixels [B,2,H,W]; the centre's is not read.
             centre: index of the centre frame.
+            origins: row and column, in each frame's features, of the centre's first feature.
         """
         here = features[centre]
         asked = self.centre(here)
@@ -80,7 +87,7 @@ class TemporalFeatures(nn.Module):
             if frame == centre:
                 links.append(torch.zeros_like(here))
                 continue
-            moved, inside = warp(there, down_motion(motion[frame], self.fold))
+            moved, inside = warp(there, down_motion(motion[frame], self.fold), origins[frame])
             pair = functional.relu(asked + self.other(moved))
             gathered = gathered + self.gather(pair) * inside
             count = count + inside

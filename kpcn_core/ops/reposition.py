@@ -51,8 +51,7 @@ def filter_window(
         logits: every frame's kernels before softmax [B,k*k,h,w], at the pixels of the centre.
         motion: from the centre frame to every frame [B,2,h,w]; zero for the centre itself.
         valid: 1 where a pixel of a frame may be read [B,1,H,W]; None means everywhere.
-        origin: row and column in the frame of the logits' first pixel, where they are of a tile.
-            The frames stay whole, because motion may lead anywhere.
+        origin: row and column of the logits' first pixel in the frame that is filtered.
 
     Returns:
         The centre frame, or the tile of it, filtered [B,C,h,w]; NaN where no kernel covers a valid
@@ -117,19 +116,21 @@ def targets(
         motion: pixels, +x right, +y down [B,2,h,w].
         height: of the frame that motion leads to.
         width: of the same.
-        origin: row and column of the first p in its frame, which has the same size.
+        origin: row and column of the first p in the frame that motion leads to.
 
     Returns:
         Its index y*width + x [B,h,w], and a mask [B,1,h,w]: 1 where it is in the frame, else 0;
-        there the index is p's own.
+        there the index is 0.
     """
     y = torch.arange(motion.shape[-2], device=motion.device)[:, None] + origin[0]
     x = torch.arange(motion.shape[-1], device=motion.device) + origin[1]
     # Not a number, or far away: both are outside, and small enough for an integer.
-    steps = torch.nan_to_num(motion.float(), nan=torch.inf).clamp(-1e6, 1e6).round().long()
+    near = torch.nan_to_num(motion.float(), nan=torch.inf).clamp(-1e6, 1e6)
+    # Halves always go up: rounded to even, they would depend on where a tile starts.
+    steps = (near + 0.5).floor().long()
     row, column = y + steps[:, 1], x + steps[:, 0]
     inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    index = torch.where(inside, row * width + column, y * width + x)
+    index = torch.where(inside, row * width + column, 0)
     return index, inside[:, None].to(motion.dtype)
 
 
