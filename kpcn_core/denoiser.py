@@ -61,6 +61,9 @@ class Settings:
         return {**self.like, **alpha}
 
 
+DEFAULTS = Settings()
+
+
 @dataclass(frozen=True)
 class EncodedFrame:
     """A frame with its features: what is kept of it while a window slides over it."""
@@ -162,7 +165,7 @@ class Denoiser:
         return _output(prepared, settings, _pasted(filtered, pieces, prepared, progress))
 
     @torch.inference_mode()
-    def encode(self, frame: Frame, settings: Settings = Settings()) -> EncodedFrame:
+    def encode(self, frame: Frame, settings: Settings = DEFAULTS) -> EncodedFrame:
         """A frame's features, for any number of windows; errors as for `denoise`."""
         prepared, name = self._prepare(frame, settings)
         pieces = self._tiles(frame, settings, self.network.encoding_footprint)
@@ -193,7 +196,7 @@ class Denoiser:
     def render(
         self,
         encoded: Encoded,
-        settings: Settings = Settings(),
+        settings: Settings = DEFAULTS,
         asymmetry: Asymmetry = 1.0,
         progress: Progress | None = None,
     ) -> Frame:

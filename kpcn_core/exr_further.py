@@ -5,6 +5,8 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import numpy as np
+
 from kpcn_core import exr
 from kpcn_core.errors import MissingAov
 from kpcn_core.exr_file import layer_set, open_header
@@ -60,7 +62,7 @@ def read_mask(path: Path, channel: str) -> Pixels:
             f"{_channels(layers)}."
         )
     pixels = exr.read_channels(path, [scalar])[0]
-    return pixels.clip(0.0, 1.0).astype(pixels.dtype)
+    return np.clip(pixels, np.float32(0.0), np.float32(1.0))
 
 
 def _fits(layer: Layer, pattern: str, frame: Frame) -> bool:

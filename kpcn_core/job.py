@@ -14,7 +14,9 @@ from kpcn_core.denoiser import DEFAULT_MEMORY, Asymmetry, Denoiser, Progress, Se
 from kpcn_core.errors import InvalidAsymmetry, KpcnError
 from kpcn_core.exr_further import read_further, read_mask
 from kpcn_core.frame import Frame
+from kpcn_core.optical_flow import with_flow
 from kpcn_core.sequence_denoiser import SequenceDenoiser, window_reach
+from kpcn_core.sequence_window import FrameCache
 
 
 class Outcome(NamedTuple):
@@ -46,6 +48,7 @@ class Job:
         masks: input to the file that has that channel, where it is not the input itself.
         extra: pattern of further layers to what they are filtered like, see ``prepared.LIKE``.
         encoder: see ``denoiser.Settings``.
+        flow: estimate the motion of frames that have none, see ``optical_flow``.
         resume: outputs that were made of the same stay; what outputs are made of is noted beside
             them, and other machines that do the same take other frames.
     """
@@ -64,6 +67,7 @@ class Job:
     masks: Mapping[Path, Path] = field(default_factory=dict)
     extra: Mapping[str, str] = field(default_factory=dict)
     encoder: str = "auto"
+    flow: bool = False
     resume: bool = False
 
     def run(self, denoiser: Denoiser, progress: Progress) -> Iterator[Outcome]:
@@ -204,8 +208,9 @@ class JobRun:
     @cached_property
     def sequence(self) -> SequenceDenoiser:
         """The shot, window by window."""
+        read = self._read_moving if self.job.flow and self.reach else self._read
         return SequenceDenoiser(
-            self.denoiser, self.job.frames, self._read, self.reach, self.reach, self._settings
+            self.denoiser, self.job.frames, read, self.reach, self.reach, self._settings
         )
 
     @cached_property
@@ -223,7 +228,20 @@ class JobRun:
             "asymmetry_layer": job.asymmetry_layer,
             "extra": dict(job.extra),
             "encoder": job.encoder,
+            "flow": job.flow,
         }
+
+    def _read_moving(self, path: Path) -> Frame:
+        """A frame, with estimated motion where it has none."""
+        index = self.job.frames.index(path)
+        numbers = range(max(0, index - 1), min(index + 2, len(self.job.frames)))
+        found = self._plain.of(numbers)
+        following = found[-1] if numbers[-1] > index else None
+        return with_flow(found[index - numbers[0]], found[0] if index else None, following)
+
+    @cached_property
+    def _plain(self) -> FrameCache[Frame]:
+        return FrameCache(lambda index: self._read(self.job.frames[index]))
 
     def _read(self, path: Path) -> Frame:
         frame = exr.read(path, self.job.source, self.job.layers)

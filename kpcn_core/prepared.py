@@ -62,10 +62,10 @@ class Prepared:
 
     def layers(self, filtered: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The further layers of filtered images, in the units of the frame."""
-        found = {}
+        found: dict[str, Tensor] = {}
         for name, riders in self.riders.items():
             sizes = [3, *(_planes(self.frame, rider) for rider in riders)]
-            pieces = filtered[name].split(sizes, dim=1)[1:]
+            pieces = torch.split(filtered[name], sizes, dim=1)[1:]
             factor = torch.ones_like(self.gain) if name == "albedo" else 1 / self.gain
             if name == "irradiance":
                 factor = factor * features.demodulator(filtered["albedo"][:, :3])
@@ -122,7 +122,7 @@ def motion_of(window: list[Prepared], centre: int) -> list[Tensor]:
                 raise MissingAov(
                     f"{one.frame.label}: a window needs motion vectors, and the frame has no AOV "
                     f"'{aov}'; it has {', '.join(one.frame.aovs)}. Map a layer to it with "
-                    f"--aov {aov}=LAYER, or use --window 1."
+                    f"--aov {aov}=LAYER, let it be estimated (--flow), or use --window 1."
                 )
             known = one.aovs.get(aov)
             vectors[aov].append(torch.zeros_like(one.gain) if known is None else known)

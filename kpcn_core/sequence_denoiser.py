@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from kpcn_core.denoiser import (
+    DEFAULTS,
     Asymmetry,
     Denoiser,
     Encoded,
@@ -48,7 +49,7 @@ class SequenceDenoiser:
         read: Read,
         before: int = 3,
         after: int = 3,
-        settings: Settings = DEFAULT,
+        settings: Settings = DEFAULTS,
     ) -> None:
         self.denoiser = denoiser
         self.shot = shot

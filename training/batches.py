@@ -285,4 +285,5 @@ def _motion(frames: Sequence[Mapping[str, Tensor]], centre: int) -> list[Tensor]
     """Motion from the centre to every frame."""
     if len(frames) == 1:
         return [torch.zeros_like(frames[0]["color"][:, :2])]
-    return trajectories(*([frame[aov] for frame in frames] for aov in MOTION), centre)
+    forward, backward = ([frame[aov] for frame in frames] for aov in MOTION)
+    return trajectories(forward, backward, centre)

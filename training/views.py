@@ -133,7 +133,8 @@ class View:
 
     def motion(self, aov: str, rows: slice = ALL, columns: slice = ALL, offset: int = 0) -> Array:
         """Motion "forward" or "backward" of a frame, pixels [2,h,w]."""
-        return self._read([_prefix(offset) + "motion"], aov, rows, columns)[0]
+        vectors: Array = self._read([_prefix(offset) + "motion"], aov, rows, columns)[0]
+        return vectors
 
     def aovs(
         self,

@@ -86,7 +86,7 @@ class ModelConfig:
     @property
     def alignment(self) -> int:
         """What the height and width that the network reads must be multiples of."""
-        return self.fold * 2 ** (self.scales - 1)
+        return self.fold << (self.scales - 1)
 
     def to_json(self) -> str:
         """The config as one JSON object."""

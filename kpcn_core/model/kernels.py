@@ -36,4 +36,4 @@ class KernelPredictor(nn.Module):
         pixels = full.flatten(2).contiguous()
         weight = self.logits.weight.expand(pixels.shape[0], -1, -1)
         logits = torch.baddbmm(self.logits.bias[:, None], weight, pixels)
-        return logits.unflatten(2, full.shape[-2:])
+        return logits.view(pixels.shape[0], -1, full.shape[-2], full.shape[-1])

@@ -21,6 +21,10 @@ from kpcn_core.model.temporal import Context, TemporalFeatures
 from kpcn_core.model.unet import UNet
 from kpcn_core.ops.pyramid import JOIN_LOGITS, interpolating_join, join
 
+# Components with little noise, and the logit that their kernels' centres start from.
+SHARP = ("emission", "albedo")
+SHARPNESS = 4.0
+
 Origin = tuple[int, int]  # row and column
 Logits = dict[str, Tensor]  # component -> [B,k*k,h,w]
 
@@ -193,14 +197,14 @@ class Network(nn.Module):
         if isinstance(self.trunk, UNet):
             return config.fold * (2 + self.trunk.footprint) + config.fold - 1
         layers = 2 + 2 * config.blocks
-        coarsest = 2 ** (config.scales - 1)
+        coarsest = 1 << (config.scales - 1)
         return coarsest * (layers * config.fold + config.fold) - 1
 
     @property
     def kernel_footprint(self) -> int:
         """How far the filtered image sees features and colors around a pixel."""
         config = self.config
-        coarsest = 2 ** (config.scales - 1)
+        coarsest = 1 << (config.scales - 1)
         radius = max(*config.kernels.values(), config.neighbours) // 2
         context = config.fold * (2 * config.window_blocks + 1)
         # A join reads the coarser pixels next to its own, and what its weights are made from.
@@ -240,6 +244,26 @@ class Network(nn.Module):
                 module.start_as_identity()
         if self.alpha is not None:
             self.alpha.start_at_half()
+        if not self.apart:
+            self._start_sharp()
+
+    @torch.no_grad()
+    def _start_sharp(self) -> None:
+        """Components that have little noise start from kernels that keep them as they are.
+
+        From box filters, a short training ends with albedos that are worse than noisy ones.
+        """
+        for scale, predictor in enumerate(self.centre):
+            layout = self._layout(scale, centre=True)
+            assert isinstance(predictor, KernelPredictor)
+            biases = dict(
+                zip(layout, predictor.logits.bias.split(list(layout.values())), strict=True)
+            )
+            for name in SHARP:
+                biases[name][layout[name] // 2] = SHARPNESS
+                if f"{name}.join" in biases:
+                    # The mean of the fine image itself, and all of its detail.
+                    biases[f"{name}.join"][-2:] = SHARPNESS
 
 
 def _of(modules: nn.ModuleList, scale: int) -> nn.Module:

@@ -52,6 +52,6 @@ class UNet(nn.Module):
         levels = len(self.shrink)
         # Per finer level: a strided layer, one layer on the way up, and the alignment of repeated
         # pixels; per coarser level: one layer on the way down; the blocks have two layers each.
-        finer = sum(2**level * (1 + 1) + 2**level for level in range(levels))
-        coarser = sum(2**level for level in range(1, levels + 1))
-        return finer + coarser + 2 * self.blocks * 2**levels
+        finer = sum(3 << level for level in range(levels))
+        coarser = sum(1 << level for level in range(1, levels + 1))
+        return finer + coarser + (2 * self.blocks << levels)

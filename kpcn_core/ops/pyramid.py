@@ -120,7 +120,8 @@ def interpolating_join(fine: Tensor, coarse: Tensor, logits: Tensor) -> Tensor:
     nearest = functional.pad(with_mask(coarse, coarse_known), [1, 1, 1, 1], mode="replicate")
     low_masked = with_mask(low, counted[:, -1:] > 0)
     # Weights [B,5,4,h,w]: of each source, for the four fine pixels of a coarse one, row by row.
-    weights = functional.pixel_unshuffle(logits[:, :5].softmax(dim=1), 2).unflatten(1, (5, 4))
+    folded = functional.pixel_unshuffle(logits[:, :5].softmax(dim=1), 2)
+    weights = folded.view(folded.shape[0], 5, 4, *low.shape[-2:])
     quarters = [
         _interpolated(nearest, low_masked, weights[:, :, quarter], quarter // 2, quarter % 2)
         for quarter in range(4)
