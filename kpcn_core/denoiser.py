@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +18,8 @@ from kpcn_core import features, inference, weights
 from kpcn_core.device import choose_device
 from kpcn_core.errors import InvalidAsymmetry, MissingAov, UnknownName
 from kpcn_core.frame import Frame, Pixels
-from kpcn_core.model.network import Network, Origin
+from kpcn_core.model.network import Network
+from kpcn_core.model.reconstruction import Shares
 from kpcn_core.model.specialization import MAX_ASYMMETRY, log_asymmetry
 from kpcn_core.model.temporal import Context
 from kpcn_core.prepared import Prepared, motion_of, prepare, tensor
@@ -72,6 +74,13 @@ class EncodedFrame:
     features: list[Tensor]
 
 
+class Gathered(NamedTuple):
+    """What no lambda changes: features of a window, and what its other frames add to the centre."""
+
+    contexts: list[Context]
+    others: Shares | None
+
+
 @dataclass
 class Encoded:
     """A window of encoded frames; filtering its centre is all that a new lambda costs.
@@ -80,13 +89,13 @@ class Encoded:
         frames: in order.
         centre: index of the frame to filter.
         motion: from it to each frame, pixels [1,2,H,W].
-        contexts: features of the window, kept where one tile is the whole frame.
+        gathered: kept where one tile is the whole frame.
     """
 
     frames: Sequence[EncodedFrame]
     centre: int
     motion: list[Tensor]
-    contexts: list[Context] | None = None
+    gathered: Gathered | None = None
 
 
 class Denoiser:
@@ -159,7 +168,7 @@ class Denoiser:
             contexts = inference.gather(self.network, [found], [still], 0)
             images = {part: region.of_image(image) for part, image in prepared.images.items()}
             steep = None if slope is None else region.of(slope)
-            return inference.render(self.network, contexts, [images], [still], 0, steep)
+            return inference.render(self.network, contexts, images, None, steep)
 
         pieces = self._tiles(frame, settings, overlap)
         return _output(prepared, settings, _pasted(filtered, pieces, prepared, progress))
@@ -206,24 +215,15 @@ class Denoiser:
         """
         prepared = encoded.frames[encoded.centre].prepared
         slope = self._slope(asymmetry, prepared)
-        images = [one.prepared.images_at(prepared.gain) for one in encoded.frames]
         pieces = self._tiles(prepared.frame, settings, self.network.kernel_footprint)
 
         def filtered(region: Region) -> dict[str, Tensor]:
-            regions = self._regions(encoded, region)
-            motion = [region.of(vectors) for vectors in encoded.motion]
-            origins = [origin(region, other) for other in regions]
-            contexts = encoded.contexts or self._contexts(encoded, regions, motion, origins)
+            gathered = encoded.gathered or self._gather(encoded, region)
             if len(pieces) == 1:
-                encoded.contexts = contexts
-            window = [
-                {name: other.of_image(image) for name, image in frame.items()}
-                for frame, other in zip(images, regions, strict=True)
-            ]
+                encoded.gathered = gathered
+            images = {name: region.of_image(image) for name, image in prepared.images.items()}
             steep = None if slope is None else region.of(slope)
-            return inference.render(
-                self.network, contexts, window, motion, encoded.centre, steep, origins
-            )
+            return inference.render(self.network, gathered.contexts, images, gathered.others, steep)
 
         return _output(prepared, settings, _pasted(filtered, pieces, prepared, progress))
 
@@ -272,19 +272,24 @@ class Denoiser:
             for index, vectors in enumerate(encoded.motion)
         ]
 
-    def _contexts(
-        self,
-        encoded: Encoded,
-        regions: Sequence[Region],
-        motion: Sequence[Tensor],
-        origins: Sequence[Origin],
-    ) -> list[Context]:
-        fold = self.network.config.fold
-        found = [
-            region.of_features(frame.features, fold)
-            for region, frame in zip(regions, encoded.frames, strict=True)
+    def _gather(self, encoded: Encoded, region: Region) -> Gathered:
+        """A region of the window's features, and what its other frames add to the centre."""
+        fold, centre = self.network.config.fold, encoded.centre
+        gain = encoded.frames[centre].prepared.gain
+        regions = self._regions(encoded, region)
+        features_of = [
+            other.of_features(frame.features, fold)
+            for other, frame in zip(regions, encoded.frames, strict=True)
         ]
-        return inference.gather(self.network, found, motion, encoded.centre, origins)
+        images = [
+            {name: other.of_image(image) for name, image in frame.prepared.images_at(gain).items()}
+            for other, frame in zip(regions, encoded.frames, strict=True)
+        ]
+        motion = [region.of(vectors) for vectors in encoded.motion]
+        origins = [origin(region, other) for other in regions]
+        contexts = inference.gather(self.network, features_of, motion, centre, origins)
+        others = inference.around(self.network, contexts, images, motion, centre, origins)
+        return Gathered(contexts, others)
 
     def _tiles(self, frame: Frame, settings: Settings, overlap: int) -> list[Tile]:
         height, width = frame.size

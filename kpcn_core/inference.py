@@ -14,7 +14,9 @@ from kpcn_core.features import Component
 from kpcn_core.model.network import Network, Origin
 from kpcn_core.model.reconstruction import (
     Image,
+    Shares,
     motion_pyramid,
+    neighbours,
     reconstruct,
     slope_pyramid,
 )
@@ -52,16 +54,15 @@ def gather(
     return network.window(frames, pyramids, centre, origins)
 
 
-def render(
+def around(
     network: Network,
     contexts: Sequence[Context],
     window: Sequence[Mapping[str, Image]],
     motion: Sequence[Tensor],
     centre: int,
-    slope: Tensor | None = None,
     origins: Sequence[Origin] | None = None,
-) -> dict[str, Tensor]:
-    """Filter the centre frame: all that a new lambda costs (paper §4.3).
+) -> Shares | None:
+    """What the other frames of a window add to its centre; the same for every lambda.
 
     Args:
         network: predicts the kernels.
@@ -69,37 +70,58 @@ def render(
         window: the components of every frame.
         motion: from the centre to each frame, pixels [B,2,H,W].
         centre: index of the centre frame.
-        slope: log(lambda) of every pixel [B,1,H,W]; None is lambda = 1.
         origins: see `Network.window`.
+    """
+    images = [_padded_images(frame, network.config.alignment) for frame in window]
+    pyramids = [_motion(network, vectors) for vectors in motion]
+    return neighbours(network, contexts, images, pyramids, centre, origins)
+
+
+def render(
+    network: Network,
+    contexts: Sequence[Context],
+    images: Mapping[str, Image],
+    others: Shares | None = None,
+    slope: Tensor | None = None,
+) -> dict[str, Tensor]:
+    """Filter the centre frame of a window: all that a new lambda costs (paper §4.3).
+
+    Args:
+        network: predicts the kernels.
+        contexts: see `gather`.
+        images: the components of the frame.
+        others: see `around`.
+        slope: log(lambda) of every pixel [B,1,H,W]; None is lambda = 1.
 
     Returns:
         Component to the filtered image [B,C,H,W]; NaN where no kernel covers a valid pixel.
     """
     alignment, scales = network.config.alignment, network.config.scales
-    height, width = motion[centre].shape[-2:]
+    height, width = next(iter(images.values())).valid.shape[-2:]
     if slope is not None:
         contexts = network.specialize(contexts, slope_pyramid(padded(slope, alignment), scales))
-    images = [
-        {
-            name: Image(padded(image.radiance, alignment), padded(image.valid, alignment))
-            for name, image in frame.items()
-        }
-        for frame in window
-    ]
-    pyramids = [_motion(network, vectors) for vectors in motion]
-    filtered = reconstruct(network, contexts, images, pyramids, centre, origins)
+    filtered = reconstruct(network, contexts, _padded_images(images, alignment), others)
     return {name: image[..., :height, :width] for name, image in filtered.items()}
 
 
-def padded(image: Tensor, alignment: int) -> Tensor:
-    """An image [B,C,H,W] with zeros to the right and below, up to multiples of the alignment."""
+def _padded_images(images: Mapping[str, Image], alignment: int) -> dict[str, Image]:
+    return {
+        name: Image(padded(image.radiance, alignment), padded(image.valid, alignment))
+        for name, image in images.items()
+    }
+
+
+def padded(image: Tensor, alignment: int, value: float = 0.0) -> Tensor:
+    """An image [B,C,H,W] grown to the right and below, up to multiples of the alignment."""
     height, width = image.shape[-2:]
     right, below = -width % alignment, -height % alignment
-    return functional.pad(image, [0, right, 0, below]) if right or below else image
+    return functional.pad(image, [0, right, 0, below], value=value) if right or below else image
 
 
 def _motion(network: Network, vectors: Tensor) -> list[Tensor]:
-    return motion_pyramid(padded(vectors, network.config.alignment), network.config.scales)
+    # No number leads nowhere: pixels that are not there must read nothing of other frames.
+    grown = padded(vectors, network.config.alignment, torch.nan)
+    return motion_pyramid(grown, network.config.scales)
 
 
 def _padded_component(part: Component, alignment: int) -> Component:

@@ -14,6 +14,7 @@ from kpcn_core.model.network import Network
 from kpcn_core.model.reconstruction import (
     Image,
     motion_pyramid,
+    neighbours,
     reconstruct,
     slope_pyramid,
 )
@@ -107,13 +108,14 @@ class Stage(LightningModule):
         ]
         motion = [motion_pyramid(vectors, scales) for vectors in batch.motion]
         contexts = network.window(frames, motion, batch.centre)
-        if slope is not None:
-            contexts = network.specialize(contexts, slope_pyramid(slope, scales))
         images = [
             {name: Image(part.radiance, part.valid) for name, part in shot.parts.items()}
             for shot in batch.window
         ]
-        return reconstruct(network, contexts, images, motion, batch.centre)
+        others = neighbours(network, contexts, images, motion, batch.centre)
+        if slope is not None:
+            contexts = network.specialize(contexts, slope_pyramid(slope, scales))
+        return reconstruct(network, contexts, images[batch.centre], others)
 
     def error(
         self, batch: Batch, denoised: Mapping[str, Tensor], slope: Tensor | None = None

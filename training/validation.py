@@ -70,7 +70,8 @@ def measure(network: Network, sample: Sample, encoder: str, device: torch.device
         {name: Image(one.radiance, one.valid) for name, one in part.items()} for part in parts
     ]
     contexts = inference.gather(network, encoded, motion, centre)
-    filtered = inference.render(network, contexts, images, motion, centre)
+    others = inference.around(network, contexts, images, motion, centre)
+    filtered = inference.render(network, contexts, images[centre], others)
     targets = features.components(clean, gain, split)
     found = {
         name: (parts[centre][name], filtered[name], target) for name, target in targets.items()

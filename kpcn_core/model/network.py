@@ -19,7 +19,8 @@ from kpcn_core.model.residual import ResidualStack
 from kpcn_core.model.specialization import Specialization, SpecializationBlock
 from kpcn_core.model.temporal import Context, TemporalFeatures
 from kpcn_core.model.unet import UNet
-from kpcn_core.ops.pyramid import JOIN_LOGITS, interpolating_join, join
+from kpcn_core.ops.kernels import with_mask, without_mask
+from kpcn_core.ops.pyramid import JOIN_LOGITS, interpolating_join_masked, join
 
 # Components with little noise, and the logit that their kernels' centres start from.
 SHARP = ("emission", "albedo")
@@ -139,7 +140,11 @@ class Network(nn.Module):
         return contexts
 
     def specialize(self, contexts: Sequence[Context], slopes: Sequence[Tensor]) -> list[Context]:
-        """Contexts changed by log(lambda) [B,1,h,w] of every scale (Fig. 8)."""
+        """Contexts changed by log(lambda) [B,1,h,w] of every scale (Fig. 8).
+
+        Only the kernels of the centre frame are predicted from that: how much the other frames
+        count is then a matter of the joint softmax, and a new lambda costs no more in a window.
+        """
         return [
             context._replace(
                 shared=_of(self.specialization, scale)(
@@ -149,37 +154,51 @@ class Network(nn.Module):
             for scale, (context, slope) in enumerate(zip(contexts, slopes, strict=True))
         ]
 
-    def logits(
-        self, context: Context, scale: int, frame: int, centre: bool, names: Sequence[str]
-    ) -> Logits:
-        """Kernels of one frame at one scale, before softmax.
+    def logits(self, context: Context, scale: int, names: Sequence[str]) -> Logits:
+        """Kernels of the centre frame at one scale, before softmax.
 
         Args:
             context: of the scale.
             scale: 0 is the finest.
-            frame: its index in the window.
-            centre: whether it is the centre frame.
             names: of the components that were read, in their order.
 
         Returns:
             Component to logits; of a U-Net also component + ".join" to those of `join`.
         """
-        predict = _of(self.centre if centre else self.other, scale)
-        found = predict(context.of(frame))
+        found = _of(self.centre, scale)(context.shared)
+        return self._by_name(found, scale, names, centre=True)
+
+    def neighbour_logits(
+        self, context: Context, scale: int, frame: int, names: Sequence[str]
+    ) -> Logits:
+        """The same of another frame of the window, without joins."""
+        found = _of(self.other, scale)(context.of(frame))
+        return self._by_name(found, scale, names, centre=False)
+
+    def _by_name(self, found: Tensor, scale: int, names: Sequence[str], centre: bool) -> Logits:
         if self.apart:
             return dict(zip(names, found.chunk(len(names)), strict=True))
         layout = self._layout(scale, centre)
-        return dict(zip(layout, found.split(list(layout.values()), dim=1), strict=True))
+        return dict(zip(layout, torch.split(found, list(layout.values()), dim=1), strict=True))
 
     def join(self, fine: Tensor, coarse: Tensor, logits: Tensor | None) -> Tensor:
-        """A filtered component [B,C,H,W] with its low frequencies from a coarser scale.
+        """A filtered component with its low frequencies from a coarser scale.
 
-        The first three channels are the component itself; further layers follow it.
+        Args:
+            fine: with its mask [B,C+1,H,W]; the first three channels are the component itself,
+                further layers follow it.
+            coarse: likewise [B,C+1,H/2,W/2].
+            logits: of the component's join, if the network predicts any.
+
+        Returns:
+            The joined image with its mask [B,C+1,H,W].
         """
         if self.alpha is None:
             assert logits is not None
-            return interpolating_join(fine, coarse, logits)
-        return join(fine, coarse, self.alpha(fine[:, :3], coarse[:, :3]))
+            return interpolating_join_masked(fine, coarse, logits)
+        low, high = without_mask(coarse), without_mask(fine)
+        joined = join(high, low, self.alpha(high[:, :3], low[:, :3]))
+        return with_mask(joined, joined.isfinite().all(dim=1, keepdim=True))
 
     def planes_of(self, encoder: str) -> tuple[str, ...]:
         """Names of the planes that an encoder reads."""

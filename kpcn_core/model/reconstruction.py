@@ -6,13 +6,15 @@ All of it is linear in the colors, so any further layer can ride along with a co
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from kpcn_core.model.network import Network, Origin
 from kpcn_core.model.temporal import Context
-from kpcn_core.ops.pyramid import down, down_motion, down_valid
-from kpcn_core.ops.reposition import Share, joint, share, share_in_place
+from kpcn_core.ops.kernels import renormalized, with_mask, without_mask
+from kpcn_core.ops.pyramid import down, down_masked, down_motion
+from kpcn_core.ops.reposition import Share, masked_share, masked_share_in_place, together
+
+Shares = list[dict[str, Share]]  # of every scale, component by component
 
 
 class Image(NamedTuple):
@@ -27,24 +29,23 @@ class Image(NamedTuple):
     radiance: Tensor
     valid: Tensor
 
-    def pyramid(self, scales: int) -> list["Image"]:
-        """The image at every scale, finest first; pixels not valid reach no coarser one."""
-        found = [self]
+    def pyramid(self, scales: int) -> list[Tensor]:
+        """The image with its mask at every scale, finest first [B,C+1,h,w]."""
+        found = [with_mask(self.radiance, self.valid)]
         for _ in range(scales - 1):
-            finer = found[-1]
-            found.append(Image(down(finer.radiance, finer.valid), down_valid(finer.valid)))
+            found.append(down_masked(found[-1]))
         return found
 
 
-def reconstruct(
+def neighbours(
     network: Network,
     contexts: Sequence[Context],
     window: Sequence[Mapping[str, Image]],
     motion: Sequence[Sequence[Tensor]],
     centre: int,
     origins: Sequence[Origin] | None = None,
-) -> dict[str, Tensor]:
-    """Filter the centre frame of a window.
+) -> Shares | None:
+    """What all frames but the centre add to it: the part that no lambda changes.
 
     Args:
         network: predicts the kernels.
@@ -55,47 +56,59 @@ def reconstruct(
         origins: see `Network.window`.
 
     Returns:
+        None if there is no other frame.
+    """
+    others = [frame for frame in range(len(window)) if frame != centre]
+    if not others:
+        return None
+    names = list(window[centre])
+    starts = origins or [(0, 0)] * len(window)
+    found: list[dict[str, list[Share]]] = [{name: [] for name in names} for _ in contexts]
+    for frame in others:
+        pyramids = {name: image.pyramid(len(contexts)) for name, image in window[frame].items()}
+        for scale, context in enumerate(contexts):
+            logits = network.neighbour_logits(context, scale, frame, names)
+            start = (starts[frame][0] >> scale, starts[frame][1] >> scale)
+            for name in names:
+                found[scale][name].append(
+                    masked_share(pyramids[name][scale], logits[name], motion[frame][scale], start)
+                )
+    return [{name: together(each) for name, each in shares.items()} for shares in found]
+
+
+def reconstruct(
+    network: Network,
+    contexts: Sequence[Context],
+    images: Mapping[str, Image],
+    around: Shares | None = None,
+) -> dict[str, Tensor]:
+    """Filter the centre frame of a window.
+
+    Args:
+        network: predicts the kernels.
+        contexts: of every scale, finest first.
+        images: the components of the centre frame.
+        around: see `neighbours`.
+
+    Returns:
         Component to the filtered image [B,C,H,W]; NaN where no kernel covers a valid pixel.
     """
-    names = list(window[centre])
-    pyramids = [
-        {name: image.pyramid(len(contexts)) for name, image in images.items()} for images in window
-    ]
-    starts = origins or [(0, 0)] * len(window)
+    names = list(images)
+    pyramids = {name: image.pyramid(len(contexts)) for name, image in images.items()}
     joined: dict[str, Tensor] = {}
     for scale in reversed(range(len(contexts))):
-        shares: dict[str, list[Share]] = {name: [] for name in names}
-        joins: dict[str, Tensor] = {}
-        for frame, images in enumerate(pyramids):
-            here = frame == centre
-            logits = network.logits(contexts[scale], scale, frame, here, names)
-            joins = logits if here else joins
-            for name in names:
-                image, kernel = images[name][scale], logits[name]
-                shares[name].append(
-                    share_in_place(image.radiance, kernel, image.valid)
-                    if here
-                    else share(
-                        image.radiance,
-                        kernel,
-                        motion[frame][scale],
-                        image.valid,
-                        _scaled(starts[frame], scale),
-                    )
-                )
+        logits = network.logits(contexts[scale], scale, names)
         for name in names:
-            filtered = joint(shares[name])
+            here = masked_share_in_place(pyramids[name][scale], logits[name])
+            shares = [here] if around is None else [here, around[scale][name]]
+            filtered = renormalized(together(shares).sums)
             coarser = joined.get(name)
             joined[name] = (
                 filtered
                 if coarser is None
-                else network.join(filtered, coarser, joins.get(f"{name}.join"))
+                else network.join(filtered, coarser, logits.get(f"{name}.join"))
             )
-    return joined
-
-
-def _scaled(origin: Origin, scale: int) -> Origin:
-    return origin[0] >> scale, origin[1] >> scale
+    return {name: without_mask(image) for name, image in joined.items()}
 
 
 def motion_pyramid(motion: Tensor, scales: int) -> list[Tensor]:
@@ -109,9 +122,3 @@ def slope_pyramid(slope: Tensor, scales: int) -> list[Tensor]:
     for _ in range(scales - 1):
         found.append(down(found[-1]))
     return found
-
-
-def still(like: Tensor, scales: int) -> list[Tensor]:
-    """The motion of a frame to itself, at every scale."""
-    none = torch.zeros_like(like[:, :1]).expand(-1, 2, -1, -1)
-    return motion_pyramid(none, scales)

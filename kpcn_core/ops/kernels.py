@@ -48,6 +48,19 @@ def normalized(sums: Tensor) -> Tensor:
     return torch.where(weights > 0, means, torch.nan)
 
 
+def renormalized(sums: Tensor) -> Tensor:
+    """Weighted sums with their weights as last channel -> means with a mask of 0 and 1 there."""
+    weights = sums[:, -1:]
+    known = weights > 0
+    means = sums[:, :-1] / torch.where(known, weights, 1.0)
+    return torch.cat([means, known.to(sums.dtype)], dim=1)
+
+
+def without_mask(image: Tensor) -> Tensor:
+    """The image [B,C,H,W] of `with_mask`; NaN where not valid."""
+    return torch.where(image[:, -1:] > 0, image[:, :-1], torch.nan)
+
+
 def weighted_sum(image: Tensor, weights: Tensor) -> Tensor:
     """Sum over each pixel's kernel: image [B,C,H,W], weights [B,k*k,H,W] -> [B,C,H,W]."""
     sums: Tensor = _WeightedSum.apply(image, weights, kernel_size(weights))  # type: ignore[no-untyped-call]

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from kpcn_core.ops.kernels import normalized, with_mask
+from kpcn_core.ops.kernels import renormalized, with_mask, without_mask
 
 LEVELS = 3
 # Numbers a pixel of an `interpolating_join`.
@@ -113,22 +113,33 @@ def interpolating_join(fine: Tensor, coarse: Tensor, logits: Tensor) -> Tensor:
         coarse: [B,C,H/2,W/2].
         logits: [B,6,H,W].
     """
-    known = fine.isfinite().all(dim=1, keepdim=True)
-    counted = functional.avg_pool2d(with_mask(fine, known), 2)
-    low = normalized(counted)
-    coarse_known = coarse.isfinite().all(dim=1, keepdim=True)
-    nearest = functional.pad(with_mask(coarse, coarse_known), [1, 1, 1, 1], mode="replicate")
-    low_masked = with_mask(low, counted[:, -1:] > 0)
+    masked = (
+        with_mask(image, image.isfinite().all(dim=1, keepdim=True)) for image in (fine, coarse)
+    )
+    return without_mask(interpolating_join_masked(*masked, logits))
+
+
+def interpolating_join_masked(fine: Tensor, coarse: Tensor, logits: Tensor) -> Tensor:
+    """`interpolating_join` of images that come with their masks [B,C+1,H,W]; so does the result."""
+    low = down_masked(fine)
+    nearest = functional.pad(coarse, [1, 1, 1, 1], mode="replicate")
     # Weights [B,5,4,h,w]: of each source, for the four fine pixels of a coarse one, row by row.
     folded = functional.pixel_unshuffle(logits[:, :5].softmax(dim=1), 2)
     weights = folded.view(folded.shape[0], 5, 4, *low.shape[-2:])
     quarters = [
-        _interpolated(nearest, low_masked, weights[:, :, quarter], quarter // 2, quarter % 2)
+        _interpolated(nearest, low, weights[:, :, quarter], quarter // 2, quarter % 2)
         for quarter in range(4)
     ]
-    joined = functional.pixel_shuffle(torch.stack(quarters, dim=2).flatten(1, 2), 2)
-    detail = torch.where(known, fine - up(low, *fine.shape[-2:]), 0.0)
-    return normalized(joined) + torch.sigmoid(logits[:, 5:]) * detail
+    joined = renormalized(functional.pixel_shuffle(torch.stack(quarters, dim=2).flatten(1, 2), 2))
+    height, width = fine.shape[-2:]
+    detail = (fine[:, :-1] - up(low[:, :-1], height, width)) * fine[:, -1:]
+    added = torch.sigmoid(logits[:, 5:]) * detail
+    return torch.cat([joined[:, :-1] + added, joined[:, -1:]], dim=1)
+
+
+def down_masked(image: Tensor) -> Tensor:
+    """`down` of an image that comes with its mask [B,C+1,H,W], H and W even; so does the result."""
+    return renormalized(functional.avg_pool2d(image, 2))
 
 
 def _interpolated(padded: Tensor, low: Tensor, weights: Tensor, row: int, column: int) -> Tensor:
