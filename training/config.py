@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from kpcn_core.errors import InvalidWeights, UnreadableFile
-from kpcn_core.model.config import ModelConfig
+from kpcn_core.model.config import RESIDUAL, ModelConfig
 from training.errors import InvalidConfig
 
 CONFIGS = Path(__file__).with_name("configs")
@@ -120,10 +120,17 @@ class TrainingConfig:
 def load(name: str) -> TrainingConfig:
     """Read a configuration that ships, by name, or a TOML file by path.
 
+    `base = "NAME"` in a file takes over everything that it does not give itself.
+
     Raises:
         UnreadableFile: there is no such file.
         InvalidConfig: it is not TOML, has an unknown key, or a value that cannot be used.
     """
+    return from_dict(_table(name), name)
+
+
+def _table(name: str) -> dict[str, Any]:
+    """The values of a file, and under them those of the file that it names as its `base`."""
     path = CONFIGS / f"{name}.toml"
     if not path.is_file():
         path = Path(name)
@@ -134,7 +141,18 @@ def load(name: str) -> TrainingConfig:
         values = tomllib.loads(path.read_text())
     except ValueError as error:
         raise InvalidConfig(f"{path}: not a TOML file: {error}.") from error
-    return from_dict(values, str(path))
+    base = values.pop("base", None)
+    return values if base is None else _over(_table(str(base)), values)
+
+
+def _over(base: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values laid over others, table by table."""
+    merged = dict(base)
+    for key, value in values.items():
+        inner = merged.get(key)
+        both = isinstance(value, dict) and isinstance(inner, dict)
+        merged[key] = _over(inner, value) if both and inner is not None else value
+    return merged
 
 
 def from_dict(values: Mapping[str, Any], where: str) -> TrainingConfig:
@@ -144,6 +162,11 @@ def from_dict(values: Mapping[str, Any], where: str) -> TrainingConfig:
     if config.stage not in STAGES:
         raise InvalidConfig(
             f"{where}: stage '{config.stage}' does not exist; there are: {', '.join(STAGES)}."
+        )
+    if config.stage == "multi-scale" and config.network.trunk != RESIDUAL:
+        raise InvalidConfig(
+            f"{where}: a U-Net learns all of its scales as the stage single-frame; the stage "
+            f"multi-scale is for trunk = '{RESIDUAL}'."
         )
     alignment = config.network.alignment
     if config.batches.crop % alignment:
