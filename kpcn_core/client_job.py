@@ -34,7 +34,7 @@ class Failed:
     error: Exception
 
 
-Event = Union[Progress, Log, FrameWritten, FrameFailed, Restarted, Done[R], Failed]  # noqa: UP007 - Python 3.9
+Event = Union[Progress, Log, FrameWritten, FrameFailed, Restarted, Done[R], Failed]
 
 
 class Job(Generic[R]):

@@ -65,6 +65,10 @@ class Unsupported(KpcnError):
     """A worker is of another version than its host, or lacks what was asked for."""
 
 
+class Refused(KpcnError):
+    """A host's scene or panel does not allow it: nothing connected, proxy mode, no output …"""
+
+
 class NotCached(KpcnError):
     """A new λ was asked for, but the features of the frame are not kept, or no longer fit."""
 

@@ -1,4 +1,9 @@
-"""File names with a placeholder for the frame number, as every program writes them."""
+"""File names with a placeholder for the frame number, as every program writes them.
+
+Standard library only, Python 3.9 syntax: hosts import this.
+"""
+
+from __future__ import annotations
 
 import re
 from dataclasses import dataclass
@@ -40,7 +45,7 @@ class Pattern:
     frames: str = ""
 
     @classmethod
-    def parse(cls, text: str) -> "Pattern":
+    def parse(cls, text: str) -> Pattern:
         """Read ####, @@@@, %04d, $F4, ${F4} or <F4>; a name that has none is a single file.
 
         Raises:

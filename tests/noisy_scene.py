@@ -47,13 +47,14 @@ class NoisyScene:
     ) -> Accumulation:
         generator = np.random.default_rng([self.seed, seed, self.time + 100])
         count = np.broadcast_to(np.asarray(samples, np.uint32), self.size)
+        taken = np.maximum(count, 1)
         mean, deviation = {}, {}
         for aov, truth in self.truth().items():
             spread = 0.0 if aov in ("albedo", "normal") else 1.0
             # The mean and the squared deviations of n exponential samples, by their own laws.
-            factor = 1 + spread * (generator.gamma(count, 1 / count, truth.shape) - 1)
-            mean[aov] = truth * factor
-            squares = generator.gamma(np.maximum(count - 1, 1), 1.0, truth.shape)
+            factor = 1 + spread * (generator.gamma(taken, 1 / taken, truth.shape) - 1)
+            mean[aov] = truth * factor * (count > 0)
+            squares = generator.gamma(np.maximum(taken - 1, 1), 1.0, truth.shape)
             deviation[aov] = spread * truth**2 * squares * (count > 1)
         mean["color"] = mean["diffuse"] + mean["specular"]
         return Accumulation(count.copy(), mean, deviation, self._closest())

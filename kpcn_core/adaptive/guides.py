@@ -57,8 +57,9 @@ def variance(noisy: Frame, denoised: Frame) -> Pixels:
         )
     gain = features.exposure(torch.from_numpy(noisy["color"])[None]).item()
     color, spread = noisy["color"] * gain, noisy["color_mse"] * gain**2
-    relative = spread / (np.square(color) + EPSILON)
-    return np.asarray(relative.mean(axis=0, keepdims=True), np.float32)
+    relative = (spread / (np.square(color) + EPSILON)).mean(axis=0, keepdims=True)
+    # No further sample mends what is NaN or Inf; the denoiser reports it.
+    return np.where(np.isfinite(relative), relative, 0).astype(np.float32)
 
 
 def choose(name: str, denoiser: Any, reference: Pixels | None = None) -> Guide:

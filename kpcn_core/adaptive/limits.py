@@ -21,8 +21,8 @@ class Limits:
 
     def reached(self, state: State) -> str | None:
         """Which limit ends the loop after a pass: "budget", "target" or "time"; else None."""
-        # A renderer whose counts are not exact may leave some samples that are worth no pass.
-        least = state.pixels / 2
+        # Less than a sample per pixel, which a renderer may leave that rounds counts, is no pass.
+        least = state.pixels
         if self._unspent(state) < least:
             return "budget"
         if self.target_error is not None and state.mean_error <= self.target_error:

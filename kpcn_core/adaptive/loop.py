@@ -12,6 +12,7 @@ from kpcn_core.adaptive.allocation import FLOOR, allocate
 from kpcn_core.adaptive.guides import Guide
 from kpcn_core.adaptive.limits import Limits
 from kpcn_core.adaptive.state import State, Step
+from kpcn_core.errors import RenderFailed
 from kpcn_core.frame import Frame
 from kpcn_core.renderers.base import Renderer, SamplingMap
 
@@ -66,7 +67,8 @@ def run(
 
     Raises:
         UnknownName: no such guide, or this denoiser does not predict it.
-        KpcnError: whatever the renderer or the denoiser raises; steps before it stay valid.
+        RenderFailed: the renderer takes no samples.
+        KpcnError: whatever else the renderer or the denoiser raises; steps before it stay valid.
     """
     chosen = guides.choose(guide, denoiser) if isinstance(guide, str) else guide
     limits = Limits(budget, target_error, seconds)
@@ -96,6 +98,11 @@ class _Loop:
         render_seed, map_seed = pass_seeds(self.seed, passes)
         samples = self._samples(before, map_seed)
         taken = self.renderer.render(samples, render_seed, self._report(before))
+        if not taken.count.any():
+            raise RenderFailed(
+                f"The renderer took none of the {samples.sum(dtype=np.int64)} samples of pass "
+                f"{passes + 1}. Does it read the sampling map?"
+            )
         accumulation = before.accumulation.merged(taken) if before else taken
         noisy = accumulation.frame()
         denoised = self.denoiser.denoise(noisy)

@@ -10,6 +10,7 @@ import numpy as np
 from kpcn_core import exr
 from kpcn_core.adaptive import checkpoint, log
 from kpcn_core.adaptive.checkpoint import Identity
+from kpcn_core.adaptive.interrupt import held_back
 from kpcn_core.adaptive.state import State, Step
 from kpcn_core.atomic import check_writable
 from kpcn_core.frame import Frame, Pixels, Window
@@ -98,10 +99,11 @@ class Record:
             self.checkpoint.unlink(missing_ok=True)
         log.trim(self.log, start.passes if start else 0)
         for step in steps:
-            self._write(step, renderer)
             metrics = {} if self.reference is None else self._measured(step)
-            log.append(self.log, log.line(step, self.guide, metrics))
-            checkpoint.save(self.checkpoint, step, self.identity)
+            with held_back():
+                self._write(step, renderer)
+                log.append(self.log, log.line(step, self.guide, metrics))
+                checkpoint.save(self.checkpoint, step, self.identity)
             yield step
 
     def _write(self, step: Step, renderer: Placed) -> None:

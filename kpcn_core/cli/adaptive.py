@@ -82,7 +82,8 @@ def adaptive(
         **choice.settings(scene),
     }
     expected = None if reference is None else exr.read(reference)["color"]
-    record = Record(output, guide, settings, {"guide": guide, "seed": seed}, expected)
+    said = {"guide": guide, "seed": seed, "scene": scene.name if scene else choice.renderer}
+    record = Record(output, guide, settings, said, expected)
     start = _start(record, resume, overwrite)
     denoiser = Denoiser.load(model, device)
     chosen = guides.choose(guide, denoiser, expected)
@@ -128,7 +129,9 @@ def _follow(steps: Iterable[Step], record: Record, bar: Bar, budget: int) -> Non
             bar.note(_line(last, record.guide, budget))
             bar.reach(min(last.spp, budget), f"Error {last.mean_error:.4f}")
     except KeyboardInterrupt:
-        click.echo(_interrupted(last, record), err=True)
+        kept = f"{record.image} is the best so far. Continue with --resume."
+        said = kept if record.checkpoint.is_file() else "Nothing was finished yet."
+        click.echo(f"Interrupted. {said}", err=True)
         raise SystemExit(INTERRUPTED) from None
     if last is None:
         bar.note(f"{record.image}: complete already. Give a larger --budget for more.")
@@ -142,12 +145,3 @@ def _line(step: Step, guide: str, budget: int) -> str:
     else:
         parts.append(f"about {step.seconds * (budget / step.spp - 1):.0f} s to the budget")
     return ", ".join(parts)
-
-
-def _interrupted(last: Step | None, record: Record) -> str:
-    if last is None:
-        return "Interrupted in the first pass of this run; nothing new was written."
-    return (
-        f"Interrupted: {record.image} holds {last.spp:.1f} samples per pixel. "
-        f"Continue with --resume."
-    )

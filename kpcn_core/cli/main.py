@@ -15,10 +15,12 @@ COMMANDS = {
     "timeline": ("kpcn_core.cli.timeline", "Denoise the EXR media of an edit (OpenTimelineIO)."),
     "farm": ("kpcn_core.cli.farm", "Write a sequence as a job for a farm (Open Job Description)."),
     "flow": ("kpcn_core.cli.flow", "Estimate the motion of a sequence and write it."),
+    "denoise_batch": ("kpcn_core.cli.denoise_batch", "Stand in for RenderMan's denoise_batch."),
     "compare": ("kpcn_core.cli.compare", "Measure images against a reference."),
     "models": ("kpcn_core.cli.models", "List the networks that ship, and how they were trained."),
     "render": ("kpcn_core.cli.render", "Render a Mitsuba scene with every AOV."),
     "adaptive": ("kpcn_core.cli.adaptive", "Render, with samples where the denoised image errs."),
+    "doctor": ("kpcn_core.cli.doctor", "Say what works here, what is missing, how to mend it."),
     "worker": ("kpcn_core.cli.worker", "Serve Nuke, Houdini or Blender; they start it."),
 }
 

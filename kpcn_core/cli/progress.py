@@ -59,14 +59,16 @@ class _Lines:
 
 
 @contextmanager
-def progress(label: str, items: int) -> Iterator[Bar]:
+def progress(label: str, items: int, form: str = "") -> Iterator[Bar]:
     """Show progress over some items; warnings of the library go to stderr above the bar.
 
     Args:
         label: what is being done.
         items: how many will be finished.
+        form: for a program that reads the lines, one of ``progress_farm.FORMS``; else the
+            environment's.
     """
-    form = os.environ.get(FORM, "")
+    form = form or os.environ.get(FORM, "")
     if form in FORMS:
         with _warnings(logging.StreamHandler()):
             yield ReportedLines(form, items)

@@ -1,6 +1,7 @@
 """What all commands have in common that denoise shots: options, and how they run."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any, TypeVar
 
 import click
@@ -59,12 +60,13 @@ def job_options(command: Command) -> Command:
     return command
 
 
-def denoise_shots(shots: Sequence[Shot], options: Mapping[str, Any]) -> None:
+def denoise_shots(shots: Sequence[Shot], options: Mapping[str, Any], form: str = "") -> None:
     """Denoise shots one after the other; a frame that fails does not stop the others.
 
     Args:
         shots: what to read and write.
-        options: values of `job_options`.
+        options: values of `job_options`; further ones are fields of `Job`.
+        form: see `progress`.
 
     Raises:
         KpcnError: in the end, if a frame was not written.
@@ -73,7 +75,7 @@ def denoise_shots(shots: Sequence[Shot], options: Mapping[str, Any]) -> None:
     denoiser = Denoiser.load(how.pop("model"), how.pop("device"))
     how["layers"], how["extra"] = dict(how["layers"]), dict(how["extra"])
     total = sum(len(shot.files) for shot in shots)
-    with progress("Denoising", total) as bar:
+    with progress("Denoising", total, form) as bar:
         jobs = (Job(files=shot.files, shot=shot.frames, **how) for shot in shots)
         failed = sum(_failed(job, denoiser, bar) for job in jobs)
     if failed:

@@ -21,7 +21,7 @@ def accumulated(frame: Frame, asked: SamplingMap) -> Accumulation:
         asked: samples that the renderer was told to take [H,W].
 
     Raises:
-        InvalidPixels: the image has another size, NaN or Inf, or no samples at all.
+        InvalidPixels: the image has another size, or NaN or Inf.
     """
     if frame.size != asked.shape:
         raise InvalidPixels(
@@ -49,13 +49,7 @@ def _counts(frame: Frame, asked: SamplingMap) -> SamplingMap:
             f"{frame.label}: the sample count has negative values, NaN or Inf. "
             f"Mend the renderer's output, or leave that layer out."
         )
-    counts: SamplingMap = np.rint(values).astype(np.uint32)
-    if asked.any() and not counts.any():
-        raise InvalidPixels(
-            f"{frame.label}: the renderer says that it took no sample at all; "
-            f"{int(asked.sum(dtype=np.int64))} were asked for. Does it read the map?"
-        )
-    return counts
+    return np.rint(values).astype(np.uint32)
 
 
 def _sampled(frame: Frame, aov: str, count: SamplingMap) -> Float64:
