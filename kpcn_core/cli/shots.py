@@ -1,7 +1,6 @@
 """What all commands have in common that denoise shots: options, and how they run."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields
 from typing import Any, TypeVar
 
 import click
