@@ -62,7 +62,7 @@ def read_mask(path: Path, channel: str) -> Pixels:
             f"{_channels(layers)}."
         )
     pixels = exr.read_channels(path, [scalar])[0]
-    return np.clip(pixels, np.float32(0.0), np.float32(1.0))
+    return np.asarray(np.clip(pixels, 0.0, 1.0), dtype=np.float32)
 
 
 def _fits(layer: Layer, pattern: str, frame: Frame) -> bool:

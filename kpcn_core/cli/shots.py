@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import click
 
-from kpcn_core.cli.options import AovLayer, AovNames, Memory, NameValue, TileSize
+from kpcn_core.cli.options import AovLayer, AovNames, LayerLike, Memory, TileSize
 from kpcn_core.cli.progress import Bar, progress
 from kpcn_core.denoiser import DEFAULT_MEMORY, DEFAULT_MODEL, Denoiser
 from kpcn_core.errors import KpcnError
@@ -37,7 +37,7 @@ OPTIONS = (
     click.option(
         "--layers",
         "extra",
-        type=NameValue("pattern=aov", LIKE),
+        type=LayerLike(LIKE),
         multiple=True,
         help='Clean further layers alike, e.g. "lg_*_diffuse=diffuse".',
     ),

@@ -275,9 +275,8 @@ class Network(nn.Module):
         for scale, predictor in enumerate(self.centre):
             layout = self._layout(scale, centre=True)
             assert isinstance(predictor, KernelPredictor)
-            biases = dict(
-                zip(layout, predictor.logits.bias.split(list(layout.values())), strict=True)
-            )
+            pieces = torch.split(predictor.logits.bias, list(layout.values()))
+            biases = dict(zip(layout, pieces, strict=True))
             for name in SHARP:
                 biases[name][layout[name] // 2] = SHARPNESS
                 if f"{name}.join" in biases:

@@ -113,10 +113,10 @@ def interpolating_join(fine: Tensor, coarse: Tensor, logits: Tensor) -> Tensor:
         coarse: [B,C,H/2,W/2].
         logits: [B,6,H,W].
     """
-    masked = (
+    high, low = (
         with_mask(image, image.isfinite().all(dim=1, keepdim=True)) for image in (fine, coarse)
     )
-    return without_mask(interpolating_join_masked(*masked, logits))
+    return without_mask(interpolating_join_masked(high, low, logits))
 
 
 def interpolating_join_masked(fine: Tensor, coarse: Tensor, logits: Tensor) -> Tensor:
