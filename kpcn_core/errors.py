@@ -66,7 +66,7 @@ class Unsupported(KpcnError):
 
 
 class Refused(KpcnError):
-    """A host's scene or panel does not allow it: nothing connected, proxy mode, no output, and so on."""
+    """A host's scene or panel does not allow it: nothing connected, proxy mode and so on."""
 
 
 class NotCached(KpcnError):

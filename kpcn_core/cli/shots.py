@@ -77,6 +77,8 @@ def denoise_shots(shots: Sequence[Shot], options: Mapping[str, Any], form: str =
     with progress("Denoising", total, form) as bar:
         jobs = (Job(files=shot.files, shot=shot.frames, **how) for shot in shots)
         failed = sum(_failed(job, denoiser, bar) for job in jobs)
+    if failed and total == 1:
+        raise click.exceptions.Exit(1)  # what failed was said
     if failed:
         raise KpcnError(f"{failed} of {total} frames were not written; see above.")
 
