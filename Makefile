@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt --editable '.[train,report,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt --editable '.[train,report,flow,dev]'
 	touch $@
 
 demo: $(VENV)/installed

@@ -1,30 +1,101 @@
-"""The public Python API: load a network once, denoise frames."""
+"""The public Python API: load a network once, denoise frames and windows, render for a new lambda.
+
+`denoise` does a frame by itself. For windows and for trying out values of lambda, `encode` keeps
+the features of each frame, `window` puts frames together, and `render` filters the centre one.
+"""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import count
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from kpcn_core import features, weights
+from kpcn_core import features, inference, weights
 from kpcn_core.device import choose_device
-from kpcn_core.errors import InvalidPixels, MissingAov, UnknownName
-from kpcn_core.features import Component
+from kpcn_core.errors import InvalidAsymmetry, MissingAov, UnknownName
 from kpcn_core.frame import Frame, Pixels
 from kpcn_core.model.network import Network
-from kpcn_core.ops.kernels import apply_kernels
+from kpcn_core.model.reconstruction import Shares
+from kpcn_core.model.specialization import MAX_ASYMMETRY, log_asymmetry
+from kpcn_core.model.temporal import Context
+from kpcn_core.prepared import Prepared, motion_of, prepare, tensor
+from kpcn_core.region import Region, origin, reached, whole
 from kpcn_core.tiling import Tile, tile_size, tiles
 
 log = logging.getLogger(__name__)
 
-DEFAULT_MODEL = "single-frame"
+DEFAULT_MODEL = "compact"
 DEFAULT_MEMORY = 2 << 30
-OUTPUTS = ("color", "diffuse", "specular", "albedo")
+OUTPUTS = ("color", "diffuse", "specular", "albedo", "alpha")
 
 Progress = Callable[[int, int], None]  # tiles done, tiles in all
+Asymmetry = float | Pixels  # a number, or a layer [H,W]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How frames are denoised.
+
+    Attributes:
+        aovs: which of `OUTPUTS` to denoise.
+        like: further layers of the frames, by name, to what they are filtered like; see
+            `prepared.LIKE`. Those that sum to a component before still do after.
+        encoder: which source-aware encoder (paper §3.2); "auto" takes the source's own, else the
+            one that reads most of what the frame has.
+        tile: side of a tile in pixels without its overlap; None derives it from max_memory.
+        max_memory: bytes that the computation of one tile may take.
+    """
+
+    aovs: Sequence[str] = ("color",)
+    like: Mapping[str, str] = field(default_factory=dict)
+    encoder: str = "auto"
+    tile: int | None = None
+    max_memory: int = DEFAULT_MEMORY
+
+    @property
+    def riders(self) -> dict[str, str]:
+        """Everything that is filtered like something else."""
+        alpha = {"alpha": "albedo"} if "alpha" in self.aovs else {}
+        return {**self.like, **alpha}
+
+
+DEFAULTS = Settings()
+
+
+@dataclass(frozen=True)
+class EncodedFrame:
+    """A frame with its features: what is kept of it while a window slides over it."""
+
+    prepared: Prepared
+    features: list[Tensor]
+
+
+class Gathered(NamedTuple):
+    """What no lambda changes: features of a window, and what its other frames add to the centre."""
+
+    contexts: list[Context]
+    others: Shares | None
+
+
+@dataclass
+class Encoded:
+    """A window of encoded frames; filtering its centre is all that a new lambda costs.
+
+    Attributes:
+        frames: in order.
+        centre: index of the frame to filter.
+        motion: from it to each frame, pixels [1,2,H,W].
+        gathered: kept where one tile is the whole frame.
+    """
+
+    frames: Sequence[EncodedFrame]
+    centre: int
+    motion: list[Tensor]
+    gathered: Gathered | None = None
 
 
 class Denoiser:
@@ -57,6 +128,8 @@ class Denoiser:
         frame: Frame,
         aovs: Sequence[str] = ("color",),
         *,
+        asymmetry: Asymmetry = 1.0,
+        like: Mapping[str, str] | None = None,
         encoder: str = "auto",
         tile: int | None = None,
         max_memory: int = DEFAULT_MEMORY,
@@ -71,153 +144,252 @@ class Denoiser:
         Args:
             frame: needs "color"; gains from every further AOV that the encoder reads.
             aovs: which of `OUTPUTS` to denoise.
-            encoder: which source-aware encoder (paper §3.2); "auto" takes the source's own, else
-                the one that reads most of what the frame has.
-            tile: side of a tile in pixels without its overlap; None derives it from max_memory.
-            max_memory: bytes that the computation of one tile may take.
+            asymmetry: lambda, 1 to 10; higher keeps more of the input (paper §4).
+            like: see `Settings`.
+            encoder: see `Settings`.
+            tile: see `Settings`.
+            max_memory: see `Settings`.
             progress: called after each tile with (done, total).
 
         Raises:
             MissingAov: an AOV is needed that the frame lacks.
             InvalidPixels: a component has not one finite pixel.
+            InvalidAsymmetry: lambda is not 1 to 10, or a layer of another size.
             UnknownName: no such encoder, or an AOV that cannot be denoised.
         """
-        _check_outputs(frame, aovs)
-        name = self.choose_encoder(frame) if encoder == "auto" else encoder
-        inputs = {
-            aov: torch.from_numpy(np.ascontiguousarray(pixels))[None].to(self.device)
-            for aov, pixels in frame.aovs.items()
-        }
-        gain = features.exposure(inputs["color"])
-        components = features.components(inputs, gain)
-        for component in components.values():
-            _report_invalid(frame, component)
-        pieces = self._tiles(frame, tile, max_memory)
-        report = _counted(progress, len(components) * len(pieces))
-        filtered: dict[str, Tensor] = {}
-        for component in components.values():
-            planes = self.network.stack(features.planes(component, inputs), name)
-            images = {component.name: component.radiance}
-            if component.name == "specular" and "specular" in aovs:
-                # The layer lacks what is seen directly, which the component has; same kernels.
-                images["specular layer"] = inputs["specular"] * gain
-            filtered |= self._filter(images, component.valid, planes, name, pieces, report)
-        return frame.with_aovs(**_outputs(frame, aovs, filtered, gain))
+        settings = Settings(aovs, like or {}, encoder, tile, max_memory)
+        prepared, name = self._prepare(frame, settings)
+        slope = self._slope(asymmetry, prepared)
+        overlap = self.network.encoding_footprint + self.network.kernel_footprint
+
+        def filtered(region: Region) -> dict[str, Tensor]:
+            found = self._encode_region(prepared, name, region)
+            still = torch.zeros_like(region.of(prepared.aovs["color"][:, :2]))
+            contexts = inference.gather(self.network, [found], [still], 0)
+            images = {part: region.of_image(image) for part, image in prepared.images.items()}
+            steep = None if slope is None else region.of(slope)
+            return inference.render(self.network, contexts, images, None, steep)
+
+        pieces = self._tiles(frame, settings, overlap)
+        return _output(prepared, settings, _pasted(filtered, pieces, prepared, progress))
+
+    @torch.inference_mode()
+    def encode(self, frame: Frame, settings: Settings = DEFAULTS) -> EncodedFrame:
+        """A frame's features, for any number of windows; errors as for `denoise`."""
+        prepared, name = self._prepare(frame, settings)
+        pieces = self._tiles(frame, settings, self.network.encoding_footprint)
+        fold = self.network.config.fold
+        parts: list[Tensor] = []
+        for tile in pieces:
+            found = self._encode_region(prepared, name, Region(tile.read_rows, tile.read_columns))
+            if len(pieces) == 1:
+                return EncodedFrame(prepared, found)
+            parts = parts or self._room(frame, found)
+            inner = Region(*tile.inner).of_features(found, fold)
+            target = Region(tile.rows, tile.columns).of_features(parts, fold)
+            for there, level in zip(target, inner, strict=True):
+                there.copy_(level)
+        return EncodedFrame(prepared, parts)
+
+    @torch.inference_mode()
+    def window(self, frames: Sequence[EncodedFrame], centre: int) -> Encoded:
+        """Put encoded frames together; the vectors in the frames say where pixels move.
+
+        Raises:
+            MissingAov: motion is needed that a frame lacks.
+            InvalidPixels: the frames differ in size.
+        """
+        return Encoded(frames, centre, motion_of([one.prepared for one in frames], centre))
+
+    @torch.inference_mode()
+    def render(
+        self,
+        encoded: Encoded,
+        settings: Settings = DEFAULTS,
+        asymmetry: Asymmetry = 1.0,
+        progress: Progress | None = None,
+    ) -> Frame:
+        """The centre frame of a window, denoised; arguments, result and errors as of `denoise`.
+
+        A second call with another lambda does not compute again what does not depend on it.
+        """
+        prepared = encoded.frames[encoded.centre].prepared
+        slope = self._slope(asymmetry, prepared)
+        pieces = self._tiles(prepared.frame, settings, self.network.kernel_footprint)
+
+        def filtered(region: Region) -> dict[str, Tensor]:
+            gathered = encoded.gathered or self._gather(encoded, region)
+            if len(pieces) == 1:
+                encoded.gathered = gathered
+            images = {name: region.of_image(image) for name, image in prepared.images.items()}
+            steep = None if slope is None else region.of(slope)
+            return inference.render(self.network, gathered.contexts, images, gathered.others, steep)
+
+        return _output(prepared, settings, _pasted(filtered, pieces, prepared, progress))
 
     def choose_encoder(self, frame: Frame) -> str:
         """The encoder named like the frame's source, else the one that reads most of it."""
-        available = features.available_planes(frame.aovs)
-        usable = [
-            name
-            for name, planes in self.network.config.encoders.items()
-            if available.issuperset(planes)
-        ]
+        encoders = self.network.config.encoders
+        lacking = {
+            name: set(planes) - features.available_planes(frame.aovs, features.reads_split(planes))
+            for name, planes in encoders.items()
+        }
+        usable = [name for name in encoders if not lacking[name]]
         if not usable:
-            needs = {
-                name: sorted(set(planes) - available)
-                for name, planes in self.network.config.encoders.items()
-            }
             raise MissingAov(
                 f"{frame.label}: no encoder of this network can read the frame. Missing inputs: "
-                + "; ".join(f"{name}: {', '.join(planes)}" for name, planes in needs.items())
+                + "; ".join(f"{name}: {', '.join(sorted(lacking[name]))}" for name in encoders)
                 + f". The frame has {', '.join(frame.aovs)}. Map layers with --aov NAME=LAYER."
             )
         if frame.source in usable:
             return frame.source
-        best = max(usable, key=lambda name: len(self.network.config.encoders[name]))
+        best = max(usable, key=lambda name: len(encoders[name]))
         log.info("%s: source '%s' uses encoder '%s'", frame.label, frame.source, best)
         return best
 
-    def _tiles(self, frame: Frame, tile: int | None, max_memory: int) -> list[Tile]:
+    def _prepare(self, frame: Frame, settings: Settings) -> tuple[Prepared, str]:
+        _check_color(frame)
+        name = self.choose_encoder(frame) if settings.encoder == "auto" else settings.encoder
+        split = features.reads_split(self.network.planes_of(name))
+        _check_outputs(frame, settings.aovs, split)
+        return prepare(frame, split, settings.riders, self.device), name
+
+    def _encode_region(self, prepared: Prepared, encoder: str, region: Region) -> list[Tensor]:
+        parts = {name: part.cropped(*region) for name, part in prepared.parts.items()}
+        aovs = {name: region.of(aov) for name, aov in prepared.aovs.items()}
+        return inference.encode(self.network, parts, aovs, encoder)
+
+    def _regions(self, encoded: Encoded, tile: Region) -> list[Region]:
+        """What of each frame a tile of the centre frame reads."""
+        height, width = encoded.frames[encoded.centre].prepared.frame.size
+        alignment, margin = self.network.config.alignment, self.network.kernel_footprint
+        if tile == whole(height, width):
+            return [tile] * len(encoded.frames)
+        return [
+            tile
+            if index == encoded.centre
+            else reached(tile.of(vectors), tile, margin, alignment, height, width)
+            for index, vectors in enumerate(encoded.motion)
+        ]
+
+    def _gather(self, encoded: Encoded, region: Region) -> Gathered:
+        """A region of the window's features, and what its other frames add to the centre."""
+        fold, centre = self.network.config.fold, encoded.centre
+        gain = encoded.frames[centre].prepared.gain
+        regions = self._regions(encoded, region)
+        features_of = [
+            other.of_features(frame.features, fold)
+            for other, frame in zip(regions, encoded.frames, strict=True)
+        ]
+        images = [
+            {name: other.of_image(image) for name, image in frame.prepared.images_at(gain).items()}
+            for other, frame in zip(regions, encoded.frames, strict=True)
+        ]
+        motion = [region.of(vectors) for vectors in encoded.motion]
+        origins = [origin(region, other) for other in regions]
+        contexts = inference.gather(self.network, features_of, motion, centre, origins)
+        others = inference.around(self.network, contexts, images, motion, centre, origins)
+        return Gathered(contexts, others)
+
+    def _tiles(self, frame: Frame, settings: Settings, overlap: int) -> list[Tile]:
         height, width = frame.size
-        overlap, fold = self.network.footprint, self.network.config.fold
+        tile = settings.tile
         if tile is None:
             need = self.network.bytes_per_pixel
-            tile = tile_size(height, width, max_memory, need, overlap)
-        return list(tiles(height, width, tile, overlap, fold))
+            tile = tile_size(height, width, settings.max_memory, need, overlap)
+        return list(tiles(height, width, tile, overlap, self.network.config.alignment))
 
-    def _filter(
-        self,
-        images: Mapping[str, Tensor],
-        valid: Tensor,
-        planes: Tensor,
-        encoder: str,
-        pieces: Sequence[Tile],
-        report: Callable[[], None],
-    ) -> dict[str, Tensor]:
-        """Filter named images [1,3,H,W] by the kernels of one component, tile by tile."""
-        stacked = torch.cat(list(images.values()), dim=1)
-        valid = valid * torch.isfinite(stacked).all(dim=1, keepdim=True)
-        result = torch.empty_like(stacked)
-        for tile in pieces:
-            read = (..., tile.read_rows, tile.read_columns)
-            filtered = apply_kernels(
-                stacked[read], self._logits(planes[read], encoder), valid[read]
+    def _room(self, frame: Frame, like: Sequence[Tensor]) -> list[Tensor]:
+        """Empty features of a whole frame."""
+        config = self.network.config
+        height, width = (-(-length // config.alignment) * config.alignment for length in frame.size)
+        return [
+            level.new_empty(
+                *level.shape[:2], height // (config.fold << scale), width // (config.fold << scale)
             )
-            result[..., tile.rows, tile.columns] = filtered[(..., *tile.inner)]
-            report()
-        return dict(zip(images, torch.split(result, 3, dim=1), strict=True))
+            for scale, level in enumerate(like)
+        ]
 
-    def _logits(self, planes: Tensor, encoder: str) -> Tensor:
-        """Kernels for planes of any size [1,P,H,W]: padded to the fold, and cut back."""
-        height, width = planes.shape[-2:]
-        fold = self.network.config.fold
-        padded = functional.pad(planes, [0, -width % fold, 0, -height % fold])
-        logits: Tensor = self.network(padded.contiguous(memory_format=torch.channels_last), encoder)
-        return logits[..., :height, :width]
+    def _slope(self, asymmetry: Asymmetry, prepared: Prepared) -> Tensor | None:
+        """The plane of log(lambda), or None where lambda is 1 everywhere."""
+        image = prepared.aovs["color"]
+        if isinstance(asymmetry, np.ndarray):
+            if asymmetry.shape != prepared.frame.size:
+                raise InvalidAsymmetry(
+                    f"{prepared.frame.label}: the asymmetry layer is {list(asymmetry.shape)} "
+                    f"pixels; the frame is {list(prepared.frame.size)}."
+                )
+            return log_asymmetry(tensor(asymmetry[None], self.device), image)
+        if not 1.0 <= asymmetry <= MAX_ASYMMETRY:
+            raise InvalidAsymmetry(
+                f"Asymmetry must be 1 to {MAX_ASYMMETRY:g}; it is {asymmetry:g}. 1 is symmetric, "
+                f"higher keeps more of the input."
+            )
+        return None if asymmetry == 1.0 else log_asymmetry(asymmetry, image)
 
 
-def _check_outputs(frame: Frame, aovs: Sequence[str]) -> None:
+def _pasted(
+    filtered: Callable[[Region], dict[str, Tensor]],
+    pieces: Sequence[Tile],
+    prepared: Prepared,
+    progress: Progress | None,
+) -> dict[str, Tensor]:
+    """The filtered images of all tiles, put together."""
+    report = _counted(progress, len(pieces))
+    result = {name: torch.empty_like(image.radiance) for name, image in prepared.images.items()}
+    for tile in pieces:
+        found = filtered(Region(tile.read_rows, tile.read_columns))
+        inner, there = Region(*tile.inner), Region(tile.rows, tile.columns)
+        for name, image in found.items():
+            there.of(result[name]).copy_(inner.of(image))
+        report()
+    return result
+
+
+def _check_color(frame: Frame) -> None:
     if "color" not in frame:
         raise MissingAov(
             f"{frame.label}: no beauty to denoise; the frame has {', '.join(frame.aovs)}. "
             f"Map it with --aov color=LAYER."
         )
-    split = "diffuse" in frame and "albedo" in frame
+
+
+def _check_outputs(frame: Frame, aovs: Sequence[str], split: bool) -> None:
+    apart = split and features.is_split(frame)
     for aov in aovs:
         if aov not in OUTPUTS:
             raise UnknownName(f"AOV '{aov}' cannot be denoised. Possible: {', '.join(OUTPUTS)}.")
-        if aov != "color" and not (split and aov in frame):
+        if aov in ("color", "alpha") and aov in frame:
+            continue
+        if not (apart and aov in frame):
             raise MissingAov(
                 f"{frame.label}: denoising '{aov}' needs the AOVs {aov}, diffuse and albedo; "
                 f"the frame has {', '.join(frame.aovs)}."
             )
 
 
-def _report_invalid(frame: Frame, component: Component) -> None:
-    invalid = int((component.valid == 0).sum())
-    total = component.valid.numel()
-    if invalid == total:
-        raise InvalidPixels(
-            f"{frame.label}: all {total} pixels of the component '{component.name}' are NaN or "
-            f"Inf; there is nothing to filter. Render the frame again."
-        )
-    if invalid:
-        log.warning(
-            "%s: %d of %d pixels of the component '%s' are NaN or Inf; left out of every kernel",
-            frame.label, invalid, total, component.name,
-        )  # fmt: skip
-
-
-def _outputs(
-    frame: Frame, aovs: Sequence[str], filtered: Mapping[str, Tensor], gain: Tensor
-) -> dict[str, Pixels]:
-    """The AOVs asked for, recomposed; NaN (no usable pixel under a kernel) keeps the input."""
-    made = {"color": features.compose(filtered, gain)}
-    if "irradiance" in filtered:
-        made["albedo"] = filtered["albedo"]
-        made["diffuse"] = filtered["irradiance"] * features.demodulator(filtered["albedo"]) / gain
-    if "specular layer" in filtered:
-        made["specular"] = filtered["specular layer"] / gain
-    return {aov: _kept_where_nan(made[aov], frame[aov]) for aov in aovs}
+def _output(prepared: Prepared, settings: Settings, filtered: Mapping[str, Tensor]) -> Frame:
+    """The frame with everything that was filtered, recomposed."""
+    frame, gain = prepared.frame, prepared.gain
+    parts, layers = prepared.components(filtered), prepared.layers(filtered)
+    made = {"color": features.compose(parts, gain), "specular": parts["specular"] / gain}
+    if "irradiance" in parts:
+        made["albedo"] = parts["albedo"]
+        made["diffuse"] = parts["irradiance"] * features.demodulator(parts["albedo"]) / gain
+    if "alpha" in layers:
+        made["alpha"] = layers.pop("alpha")
+    aovs = {aov: _kept_where_nan(made[aov], frame[aov]) for aov in settings.aovs}
+    kept = {name: _kept_where_nan(layer, frame.layers[name]) for name, layer in layers.items()}
+    return frame.with_aovs(**aovs).with_layers(**kept)
 
 
 def _kept_where_nan(result: Tensor, original: Pixels) -> Pixels:
+    """NaN, where there was no usable pixel under a kernel, keeps the input."""
     pixels = result[0].float().cpu().numpy()
     return np.where(np.isnan(pixels), original, pixels)
 
 
 def _counted(progress: Progress | None, total: int) -> Callable[[], None]:
     """A function to call once per tile, that passes (done, total) on."""
-    steps = count(1)
+    steps: Iterator[int] = count(1)
     return lambda: progress(next(steps), total) if progress else None

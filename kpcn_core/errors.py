@@ -29,6 +29,10 @@ class UnknownName(KpcnError):
     """A source, network, device, AOV or option value that does not exist."""
 
 
+class InvalidAsymmetry(KpcnError):
+    """A lambda outside 1 to 10, or a layer of lambda that does not fit its frame."""
+
+
 class MissingDependency(KpcnError):
     """An optional package or a shared library that the request needs is not installed."""
 
@@ -62,7 +66,7 @@ class Unsupported(KpcnError):
 
 
 class Refused(KpcnError):
-    """A host's scene or panel does not allow it: nothing connected, proxy mode, no output …"""
+    """A host's scene or panel does not allow it: nothing connected, proxy mode and so on."""
 
 
 class NotCached(KpcnError):

@@ -129,7 +129,7 @@ def read_channels(path: Path, channels: Sequence[Channel]) -> Pixels:
 def write(
     target: Path, frame: Frame, aovs: Sequence[str] = ("color",), overwrite: bool = False
 ) -> None:
-    """Write the file that a frame was read from, with some AOVs replaced by the frame's pixels.
+    """Write the file that a frame was read from, with some AOVs and its further layers replaced.
 
     Everything else is as in that file: parts, windows, order and types of channels, tiles,
     metadata, and every other channel bit by bit. Compression too, unless it is lossy (B44, DWA):
@@ -144,7 +144,9 @@ def write(
         raise MissingAov("frame: it was not read from a file; use write_frame.")
     file = open_file(frame.path)
     for aov in aovs:
-        _replace(file, frame, aov)
+        _replace(file, frame, _stored(frame, aov), frame[aov])
+    for layer, channels in frame.layer_channels.items():
+        _replace(file, frame, channels, frame.layers[layer])
     for part in file.parts:
         make_lossless(part, target)
     save(target, file, overwrite=overwrite)
@@ -235,13 +237,18 @@ def _pixels(file: OpenEXR.File, channel: Channel) -> Pixels:
     return np.asarray(stored, dtype=np.float32)
 
 
-def _replace(file: OpenEXR.File, frame: Frame, aov: str) -> None:
+def _stored(frame: Frame, aov: str) -> tuple[Channel, ...]:
+    """The channels that an AOV is written back to."""
     if aov not in frame.channels:
         raise MissingAov(
             f"{frame.label}: AOV '{aov}' is computed from several layers or in other units, and "
             f"cannot be written back. The following can: {', '.join(frame.channels)}."
         )
-    for channel, plane in zip(frame.channels[aov], frame[aov], strict=True):
+    return frame.channels[aov]
+
+
+def _replace(file: OpenEXR.File, frame: Frame, channels: Sequence[Channel], pixels: Pixels) -> None:
+    for channel, plane in zip(channels, pixels, strict=True):
         stored = file.parts[channel.part].channels[channel.name]
         if stored.pixels.shape != plane.shape:
             raise InvalidPixels(

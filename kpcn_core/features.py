@@ -4,7 +4,7 @@ All tensors are float32 [B,C,H,W] on one device. Colors are divided by the frame
 so that the network and its loss see every shot at the same brightness.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -20,15 +20,25 @@ MIDDLE_GREY = 0.18
 EXPOSURE_BLOCK = 16
 BLACK = 1e-8
 
-# Named planes of an encoder's input -> channels.
+COMPONENTS = ("irradiance", "specular", "emission", "albedo")
+# Those whose colors an encoder of all components at once reads; albedo is a guide as well.
+LIGHT = ("irradiance", "specular", "emission")
+
+# Named planes of an encoder's input -> channels. A network that filters one component at a time
+# reads it as "color", with a flag; others read the components by their names.
 PLANES = {
     "color": 3,
     "color_variance": 1,
+    "irradiance_flag": 1,
+    "irradiance": 3,
+    "irradiance_variance": 1,
+    "specular": 3,
+    "specular_variance": 1,
+    "emission": 3,
     "albedo": 3,
     "albedo_variance": 1,
     "normal": 3,
     "normal_variance": 1,
-    "irradiance_flag": 1,
 }
 
 
@@ -37,7 +47,7 @@ class Component:
     """One of the images that the network filters.
 
     Attributes:
-        name: "irradiance", "specular" or "albedo".
+        name: one of `COMPONENTS`.
         radiance: linear values in exposed units [B,3,H,W]; 0 where not valid.
         variance: variance of their pixel mean [B,3,H,W], or None if the source has none.
         valid: 1 where every channel is finite, else 0 [B,1,H,W].
@@ -47,6 +57,18 @@ class Component:
     radiance: Tensor
     variance: Tensor | None
     valid: Tensor
+
+    def cropped(self, rows: slice, columns: slice) -> "Component":
+        """A part of the image."""
+        variance = None if self.variance is None else self.variance[..., rows, columns]
+        return Component(
+            self.name, self.radiance[..., rows, columns], variance, self.valid[..., rows, columns]
+        )
+
+    def to(self, device: torch.device) -> "Component":
+        """The same on a device."""
+        variance = None if self.variance is None else self.variance.to(device)
+        return Component(self.name, self.radiance.to(device), variance, self.valid.to(device))
 
 
 def exposure(color: Tensor) -> Tensor:
@@ -66,31 +88,50 @@ def exposure(color: Tensor) -> Tensor:
     return MIDDLE_GREY / mean
 
 
-def components(aovs: Mapping[str, Tensor], gain: Tensor) -> dict[str, Component]:
-    """Split a frame into the components that are filtered one by one.
+def components(
+    aovs: Mapping[str, Tensor], gain: Tensor, split: bool = True
+) -> dict[str, Component]:
+    """Split a frame into the components that are filtered each by kernels of its own.
 
-    With a diffuse layer and an albedo: irradiance = diffuse / albedo, specular = color - diffuse
-    (so that nothing is lost), and albedo. Without them the whole color is filtered as "specular".
+    With a diffuse layer and an albedo: irradiance = diffuse / albedo, specular, albedo, and
+    emission = color - diffuse - specular: light that comes straight from a lamp or the sky, without
+    noise but at edges. Without a specular layer, specular = color - diffuse. So nothing is lost.
+    Without a split, the whole color is filtered as "specular".
 
     Args:
         aovs: AOV name to [B,C,H,W]; "color" is needed.
         gain: exposure factor [B,1,1,1].
+        split: False to leave the color whole.
     """
     color = aovs["color"]
-    if "diffuse" not in aovs or "albedo" not in aovs:
+    if not split or not is_split(aovs):
         return _by_name(_component("specular", color, aovs.get("color_mse"), gain))
     diffuse, albedo = aovs["diffuse"], aovs["albedo"]
     unit = torch.ones_like(gain)
-    return _by_name(
+    found = [
         _component("irradiance", diffuse, aovs.get("diffuse_mse"), gain / demodulator(albedo)),
         _component("specular", color - diffuse, aovs.get("specular_mse"), gain),
         _component("albedo", albedo, aovs.get("albedo_mse"), unit),
-    )
+    ]
+    if "specular" in aovs:
+        specular = aovs["specular"]
+        found[1] = _component("specular", specular, aovs.get("specular_mse"), gain)
+        # Nobody estimates its variance; but for edges it has none.
+        known = torch.zeros_like(color) if "specular_mse" in aovs else None
+        found.append(_component("emission", color - diffuse - specular, known, gain))
+    return _by_name(*found)
+
+
+def is_split(aovs: Container[str]) -> bool:
+    """Whether a frame has what it takes to filter diffuse light by itself."""
+    return "diffuse" in aovs and "albedo" in aovs
 
 
 def compose(filtered: Mapping[str, Tensor], gain: Tensor) -> Tensor:
     """The color [B,3,H,W] of filtered components, back in the units of the frame."""
     color = filtered["specular"]
+    if "emission" in filtered:
+        color = color + filtered["emission"]
     if "irradiance" in filtered:
         color = color + filtered["irradiance"] * demodulator(filtered["albedo"])
     return color / gain
@@ -101,20 +142,40 @@ def demodulator(albedo: Tensor) -> Tensor:
     return albedo.clamp(min=0.0) + ALBEDO_EPSILON
 
 
-def planes(component: Component, aovs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Every input plane of `PLANES` that the frame can give for one component.
-
-    Colors and albedo as log(1+x). Variances relative to the squared mean, as their square root:
-    converged pixels would otherwise all look like 0.
-    """
+def component_planes(component: Component, aovs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Every input plane that the frame can give for one component by itself."""
+    flag = 1.0 if component.name == "irradiance" else 0.0
     found = {
         "color": signed_log(component.radiance),
-        "irradiance_flag": torch.full_like(
-            component.valid, 1.0 if component.name == "irradiance" else 0.0
-        ),
+        "irradiance_flag": torch.full_like(component.valid, flag),
     }
     if component.variance is not None:
         found["color_variance"] = relative_deviation(component.radiance, component.variance)
+    return found | guide_planes(aovs)
+
+
+def joint_planes(parts: Mapping[str, Component], aovs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Every input plane that the frame can give for all components together."""
+    found = guide_planes(aovs)
+    for name in LIGHT:
+        if name not in parts:
+            continue
+        part = parts[name]
+        found[name] = signed_log(part.radiance)
+        if part.variance is not None and f"{name}_variance" in PLANES:
+            found[f"{name}_variance"] = relative_deviation(part.radiance, part.variance)
+    if "irradiance" in parts and "emission" not in parts:
+        found["emission"] = torch.zeros_like(found["irradiance"])
+    return found
+
+
+def guide_planes(aovs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The input planes of what guides the filter without being filtered.
+
+    Albedo as log(1+x). Variances relative to the squared mean, as their square root: converged
+    pixels would otherwise all look like 0.
+    """
+    found = {}
     if "albedo" in aovs:
         found["albedo"] = signed_log(_finite(aovs["albedo"]))
     if "normal" in aovs:
@@ -126,14 +187,25 @@ def planes(component: Component, aovs: Mapping[str, Tensor]) -> dict[str, Tensor
     return found
 
 
-def available_planes(aovs: Mapping[str, object]) -> set[str]:
-    """Names of the planes that `planes` can give for every component of such a frame."""
-    split = "diffuse" in aovs and "albedo" in aovs
-    needed = ("diffuse_mse", "specular_mse", "albedo_mse") if split else ("color_mse",)
-    found = {"color", "irradiance_flag"}
+def reads_split(planes: Container[str]) -> bool:
+    """Whether an encoder of these planes reads diffuse light by itself."""
+    return "irradiance" in planes or "irradiance_flag" in planes
+
+
+def available_planes(aovs: Container[str], split: bool) -> set[str]:
+    """Names of the planes that a frame with these AOVs can give, split or whole."""
     guides = {guide for guide in ("albedo", "normal") if guide in aovs}
-    found |= guides | {f"{guide}_variance" for guide in guides if f"{guide}_mse" in aovs}
-    if all(name in aovs for name in needed):
+    guides |= {f"{guide}_variance" for guide in set(guides) if f"{guide}_mse" in aovs}
+    if not (split and is_split(aovs)):
+        color = {"color", "specular", "irradiance_flag"}
+        variance = {"color_variance", "specular_variance"} if "color_mse" in aovs else set()
+        return guides | color | variance
+    found = guides | {"color", "irradiance_flag", *LIGHT}
+    if "diffuse_mse" in aovs:
+        found.add("irradiance_variance")
+    if "specular_mse" in aovs:
+        found.add("specular_variance")
+    if all(f"{name}_mse" in aovs for name in ("diffuse", "specular", "albedo")):
         found.add("color_variance")
     return found
 

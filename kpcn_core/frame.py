@@ -36,6 +36,8 @@ class Frame:
         path: the file it was read from; its other layers are copied from there on writing.
         metadata: header attributes that are texts or numbers.
         channels: for each AOV that `path` holds as it is, the channels of its planes there.
+        layers: further layers that were asked for, by name, float32 [C,H,W].
+        layer_channels: the channels of their planes in `path`.
     """
 
     aovs: Mapping[str, Pixels]
@@ -45,6 +47,8 @@ class Frame:
     path: Path | None = None
     metadata: Mapping[str, str | int | float] = field(default_factory=dict)
     channels: Mapping[str, tuple[Channel, ...]] = field(default_factory=dict)
+    layers: Mapping[str, Pixels] = field(default_factory=dict)
+    layer_channels: Mapping[str, tuple[Channel, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.aovs:
@@ -91,3 +95,7 @@ class Frame:
     def with_aovs(self, **aovs: Pixels) -> "Frame":
         """The same frame with some AOVs replaced or added."""
         return replace(self, aovs={**self.aovs, **aovs})
+
+    def with_layers(self, **layers: Pixels) -> "Frame":
+        """The same frame with some further layers replaced or added."""
+        return replace(self, layers={**self.layers, **layers})

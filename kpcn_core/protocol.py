@@ -14,7 +14,7 @@ from kpcn_core.protocol_errors import SHOWN
 from kpcn_core.protocol_fields import Message, write
 
 VERSION = 1
-CAPABILITIES = ("denoise", "inspect")  # what a worker of this version can do
+CAPABILITIES = ("denoise", "render", "inspect")  # what a worker of this version can do
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from kpcn_core.protocol import (
     Inspect,
     Log,
     Nothing,
+    Render,
     Shutdown,
 )
 from kpcn_core.protocol_errors import CANCELLED, NOT_INITIALIZED, failure, unsupported
@@ -155,6 +156,8 @@ class Worker:
             return self._initialize(message)
         if self._engine is None:
             raise RpcError(NOT_INITIALIZED, "The first request must be 'initialize'.")
+        if isinstance(message, Render):
+            return self._engine.render(job, message, self._queue.check)
         if isinstance(message, Denoise):
             log.info("worker %d: denoise %s to %s", os.getpid(), message.input, message.output)
             return self._engine.denoise(job, message, self._queue.check)

@@ -1,13 +1,15 @@
 """What the worker does when it is asked to: one device, one network at a time."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 
 from kpcn_core import exr, sequence, weights
 from kpcn_core.denoiser import DEFAULT_MEMORY, DEFAULT_MODEL, Denoiser
 from kpcn_core.device import choose_device
-from kpcn_core.job import Job
+from kpcn_core.errors import MissingFrames, NotCached, Unsupported
+from kpcn_core.job import Job, JobRun, each, some_failed
 from kpcn_core.protocol import (
     Denoise,
     Denoised,
@@ -16,6 +18,7 @@ from kpcn_core.protocol import (
     Inspect,
     Inspected,
     Progress,
+    Render,
 )
 from kpcn_core.protocol_fields import Message
 
@@ -38,36 +41,54 @@ class Engine:
         self.device = choose_device(device)
         self._notify = notify
         self._loaded: tuple[tuple[Path, int], Denoiser] | None = None
+        self._kept: list[JobRun] = []
 
     def denoise(self, job: Identity, asked: Denoise, check: Check) -> Denoised:
         """Denoise a frame or a range as `kpcn denoise` does; errors as there."""
-        files = sequence.pairs(
-            asked.input,
-            asked.output,
-            asked.frames,
-            overwrite=asked.overwrite,
-            skip=frozenset(asked.skip),
-        )
-        work = Job(
-            files,
-            asked.source,
-            asked.layers,
-            asked.aovs,
-            asked.tile,
-            DEFAULT_MEMORY if asked.max_memory is None else asked.max_memory,
-            asked.overwrite,
-        )
+        jobs = _jobs(asked)
         denoiser = self._denoiser(asked.model or DEFAULT_MODEL)
         check()
+        self._kept = []  # features of two jobs need not fit into memory together
+        self._kept = [JobRun(one, denoiser, keep=True) for one in jobs]
+        return self._run(job, asked, self._kept, check)
+
+    def render(self, job: Identity, asked: Render, check: Check) -> Denoised:
+        """The same for another lambda, from what is kept of the last `denoise`.
+
+        Raises:
+            NotCached: nothing that fits is kept.
+            KpcnError: as for `denoise`.
+        """
+        runs = [self._again(one) for one in _jobs(asked)]
+        return self._run(job, asked, runs, check)
+
+    def _again(self, job: Job) -> JobRun:
+        """A job like one that is kept, but for its lambda and its outputs."""
+        for run in self._kept:
+            if run.repeats(job):
+                return run.again(job)
+        raise NotCached(
+            "The features of the frame are not kept: it was not denoised last by this worker, or "
+            "its files or the options are others by now. Denoise it first."
+        )
+
+    def _run(self, job: Identity, asked: Denoise, runs: Sequence[JobRun], check: Check) -> Denoised:
+        files = [pair for run in runs for pair in run.job.files]
         steps = _Steps(job, len(files), self._notify, check)
-        for outcome in work.run(denoiser, steps.tile):
+        failed = 0
+        for outcome in chain.from_iterable(each(run, steps.tile) for run in runs):
             paths = str(outcome.source), str(outcome.target)
-            if outcome.error:
+            if outcome.error is None:
+                self._notify(FrameWritten(job, *paths, outcome.current))
+            elif len(files) == 1:
+                raise outcome.error
+            else:
+                failed += 1
                 kind = type(outcome.error).__name__
                 self._notify(FrameFailed(job, *paths, kind, str(outcome.error)))
-            else:
-                self._notify(FrameWritten(job, *paths))
             steps.frame()
+        if failed:
+            raise some_failed(failed, len(files))
         return Denoised((*asked.skip, *(str(target) for _, target in files)))
 
     def inspect(self, asked: Inspect) -> Inspected:
@@ -90,6 +111,56 @@ class Engine:
             self._loaded = None  # two networks need not fit into memory together
             self._loaded = key, Denoiser(weights.load(path), self.device)
         return self._loaded[1]
+
+
+def _jobs(asked: Denoise) -> list[Job]:
+    """A job for each shot that is asked for."""
+    if asked.error_map:
+        raise Unsupported("No network that predicts error maps is installed. Ask without one.")
+    found = sequence.shots(
+        asked.input,
+        asked.output,
+        asked.frames,
+        overwrite=asked.overwrite,
+        resume=asked.resume,
+        skip=frozenset(asked.skip),
+    )
+    masks = _masks(asked)
+    memory = DEFAULT_MEMORY if asked.max_memory is None else asked.max_memory
+    return [
+        Job(
+            shot.files,
+            asked.source,
+            asked.layers,
+            asked.aovs,
+            asked.tile,
+            memory,
+            asked.overwrite,
+            asked.window,
+            shot.frames,
+            asked.asymmetry,
+            asked.asymmetry_layer,
+            masks,
+            asked.extra,
+            resume=asked.resume,
+        )
+        for shot in found
+    ]
+
+
+def _masks(asked: Denoise) -> dict[Path, Path]:
+    """Input to the file with its asymmetry layer, frame by frame."""
+    if asked.asymmetry_input is None:
+        return {}
+    inputs = dict(sequence.expand(asked.input, asked.frames))
+    found = dict(sequence.expand(asked.asymmetry_input, asked.frames))
+    lacking = sorted(inputs.keys() - found.keys())
+    if lacking:
+        raise MissingFrames(
+            f"{asked.asymmetry_input}: no asymmetry for the frames "
+            f"{', '.join(map(str, lacking))}; every frame of {asked.input} needs one."
+        )
+    return {path: found[number] for number, path in inputs.items()}
 
 
 class _Steps:

@@ -2,13 +2,48 @@
 
 import torch
 
-from kpcn_core.model.config import ModelConfig
+from kpcn_core.model.config import COMPONENT_PLANES, RESIDUAL, UNET, ModelConfig
+from kpcn_core.model.kernels import KernelPredictor
 from kpcn_core.model.network import Network
 
+# Every trunk, with and without folding.
+NETWORKS = [(RESIDUAL, 1), (RESIDUAL, 2), (UNET, 1), (UNET, 2)]
 
-def random_network(fold: int = 1, kernel: int = 5, seed: int = 0) -> Network:
-    """Two blocks of eight channels, whose kernels are far from uniform."""
+SPLIT = (
+    "irradiance", "irradiance_variance", "specular", "specular_variance", "emission",
+    "albedo", "albedo_variance", "normal", "normal_variance",
+)  # fmt: skip
+WITHOUT_VARIANCE = tuple(name for name in COMPONENT_PLANES if not name.endswith("_variance"))
+ENCODERS = {
+    RESIDUAL: {"kpcn": COMPONENT_PLANES, "generic": WITHOUT_VARIANCE},
+    UNET: {"kpcn": SPLIT, "generic": ("specular", "albedo", "normal")},
+}
+
+
+def small_config(trunk: str = UNET, fold: int = 1) -> ModelConfig:
+    """Eight channels, three scales."""
+    return ModelConfig(
+        trunk=trunk,
+        channels=(8,) if trunk == RESIDUAL else (8, 8, 8),
+        blocks=1,
+        kernels=dict.fromkeys(("irradiance", "specular", "emission", "albedo"), 3),
+        neighbours=3,
+        fold=fold,
+        scales=3,
+        window_blocks=1,
+        specialization=1,
+        encoders=ENCODERS[trunk],
+    )
+
+
+def random_network(trunk: str = UNET, fold: int = 1, seed: int = 0) -> Network:
+    """A small network whose kernels are far from uniform, and all of whose modules do something."""
     torch.manual_seed(seed)
-    network = Network(ModelConfig(channels=8, blocks=2, kernel=kernel, fold=fold))
-    torch.nn.init.normal_(network.kernels.logits.weight)
+    network = Network(small_config(trunk, fold))
+    for module in (network.temporal, network.specialization, network.alpha):
+        for value in [] if module is None else module.parameters():
+            torch.nn.init.normal_(value, std=0.2)
+    for module in network.modules():
+        if isinstance(module, KernelPredictor):
+            torch.nn.init.normal_(module.logits.weight)
     return network.eval()

@@ -182,7 +182,13 @@ def test_negative_frames_are_found_as_nuke_and_as_houdini_write_them(
 
 @pytest.mark.parametrize(
     ("frames", "expected"),
-    [("-3--1", [-3, -2, -1]), ("10-6x-2", [10, 8, 6]), ("1-3, 7", [1, 2, 3, 7]), ("5", [5]), ("1-9:4,2", [1, 5, 9, 2])],
+    [
+        ("-3--1", [-3, -2, -1]),
+        ("10-6x-2", [10, 8, 6]),
+        ("1-3, 7", [1, 2, 3, 7]),
+        ("5", [5]),
+        ("1-9:4,2", [1, 5, 9, 2]),
+    ],
 )
 def test_ranges(frames: str, expected: list[int]) -> None:
     assert numbers(frames) == expected

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.views import Array
+from training.views import MOTION, Array
 
 COLORS = ("color", "diffuse", "specular")
 
@@ -52,7 +52,16 @@ class Variation:
         for name in COLORS:
             turned[name] = turned[name][self.order] * self.balance
             turned[f"{name}_mse"] = turned[f"{name}_mse"][self.order] * self.balance**2
+        for name in MOTION & turned.keys():
+            turned[name] = self._turned_vectors(turned[name])
         return turned
+
+    def _turned_vectors(self, motion: Array) -> Array:
+        """Vectors in the image (x, y) [2,h,w] turn with it."""
+        columns, rows, transposed = self.flips
+        signs = np.array([-1.0 if columns else 1.0, -1.0 if rows else 1.0], np.float32)
+        vectors = motion * signs[:, None, None]
+        return vectors[::-1] if transposed else vectors
 
     def _turned(self, image: Array) -> Array:
         columns, rows, transposed = self.flips

@@ -10,41 +10,78 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from kpcn_core import features
 from kpcn_core.features import Component
+from kpcn_core.ops.trajectory import trajectories
 from training.augmentation import Aovs, Variation
 from training.config import BatchConfig
 from training.dataset import Dataset
 from training.errors import InvalidConfig, InvalidDataset
 from training.losses import trust
 from training.patches import Corners, select_from, uniform
-from training.views import REFERENCE, View
+from training.views import MOTION, REFERENCE, View
 
-# How often each component is filtered. Albedo is the easiest.
-COMPONENTS = {"irradiance": 0.45, "specular": 0.45, "albedo": 0.1}
-# The encoder that reads no variance.
-GENERIC = "generic"
-# How often an encoder's frames have no diffuse layer, so that all of the color is one component.
-UNSPLIT = {"kpcn": 0.1, GENERIC: 0.5}
-SPLIT = ("diffuse", "specular")
+# How often a frame's specular layer holds what is seen directly, as many renderers have it.
+MERGED = 0.2
+LAYERS = ("diffuse", "specular")
+
+Parts = dict[str, Component]
+
+
+class Shot(NamedTuple):
+    """The same frame of every patch.
+
+    Attributes:
+        parts: its noisy components in exposed units [B,3,H,W].
+        aovs: its AOVs [B,C,H,W], of which the network reads the guides.
+    """
+
+    parts: Parts
+    aovs: dict[str, Tensor]
 
 
 class Batch(NamedTuple):
-    """Patches of one encoder, each of one component.
+    """Patches that one encoder reads.
 
     Attributes:
         encoder: name of the source-aware encoder.
-        planes: its input [B,P,H,W].
-        radiance: the noisy component in exposed units [B,3,H,W].
-        valid: 1 where it may be read [B,1,H,W].
-        reference: the component without noise [B,3,H,W].
-        weight: how much a pixel counts in the loss [B,1,H,W]; less where the reference is noisy.
+        window: the frames around each patch, in order.
+        motion: from the centre to each of those, pixels [B,2,H,W].
+        centre: index of the centre frame.
+        targets: its components without noise.
+        color: the color that they make, exposed.
+        noisy: the color of the noisy centre frame, exposed.
     """
 
     encoder: str
-    planes: Tensor
-    radiance: Tensor
-    valid: Tensor
-    reference: Tensor
-    weight: Tensor
+    window: list[Shot]
+    motion: list[Tensor]
+    centre: int
+    targets: Parts
+    color: Component
+    noisy: Component
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same on a device."""
+        return Batch(
+            self.encoder,
+            [
+                Shot(_parts_to(shot.parts, device), _aovs_to(shot.aovs, device))
+                for shot in self.window
+            ],
+            [vectors.to(device) for vectors in self.motion],
+            self.centre,
+            _parts_to(self.targets, device),
+            self.color.to(device),
+            self.noisy.to(device),
+        )
+
+    def weight(self, name: str, noise: float) -> Tensor:
+        """How much each pixel of a component counts [B,1,H,W]; less where its target is noisy."""
+        valid = self.window[self.centre].parts[name].valid
+        return trust(self.targets[name], noise) * valid
+
+    def color_weight(self, noise: float) -> Tensor:
+        """The same for the color."""
+        return trust(self.color, noise) * self.noisy.valid
 
 
 class Batches(IterableDataset[Batch]):
@@ -87,49 +124,74 @@ class Batches(IterableDataset[Batch]):
         """The batch of a step."""
         generator = np.random.default_rng([self.seed, step])
         views = self._usable(self.dataset.training)
-        encoder = self._choose_encoder(generator)
-        split = generator.random() >= UNSPLIT.get(encoder, 0.0)
-        patches = (
-            self._patch(views[int(generator.integers(len(views)))], generator)
-            for _ in range(self.config.size)
+        encoder = str(generator.choice(list(self.encoders), p=self._shares()))
+        split = features.reads_split(self.encoders[encoder])
+        offsets = self._offsets(generator)
+        chosen = [views[index] for index in generator.integers(len(views), size=self.config.size)]
+        patches = [self._patch(view, offsets, generator) for view in chosen]
+        merged = split and generator.random() < MERGED
+        gain = torch.tensor([patch.gain for patch in patches]).view(-1, 1, 1, 1)
+        frames = [
+            _stacked([patch.frames[index] for patch in patches], merged)
+            for index in range(len(offsets))
+        ]
+        centre = offsets.index(0)
+        clean = _stacked([patch.clean for patch in patches], merged)
+        whole = [features.components(aovs, gain, split=False) for aovs in (clean, frames[centre])]
+        return Batch(
+            encoder,
+            [Shot(features.components(aovs, gain, split), aovs) for aovs in frames],
+            _motion(frames, centre),
+            centre,
+            features.components(clean, gain, split),
+            whole[0]["specular"],
+            whole[1]["specular"],
         )
-        noisy_patches, clean_patches, gains = zip(*patches, strict=True)
-        noisy, clean = _stacked(noisy_patches, split), _stacked(clean_patches, split)
-        gain = torch.tensor(gains).view(-1, 1, 1, 1)
-        inputs, targets = features.components(noisy, gain), features.components(clean, gain)
-        chosen = _choose_components(list(inputs), self.config.size, generator)
-        groups = []
-        for name, rows in chosen.items():
-            component, target = _rows(inputs[name], rows), _rows(targets[name], rows)
-            aovs = {aov: image[rows] for aov, image in noisy.items()}
-            planes = features.planes(component, aovs)
-            groups.append(
-                (
-                    torch.cat([planes[plane] for plane in self.encoders[encoder]], dim=1),
-                    component.radiance,
-                    component.valid,
-                    target.radiance,
-                    trust(target, self.config.reference_noise),
-                )
-            )
-        return Batch(encoder, *(torch.cat(column) for column in zip(*groups, strict=True)))
 
-    def _choose_encoder(self, generator: np.random.Generator) -> str:
-        named = [name for name in self.encoders if name != GENERIC]
-        generic = GENERIC in self.encoders and generator.random() < self.config.generic
-        return GENERIC if generic or not named else str(generator.choice(named))
+    def _shares(self) -> list[float]:
+        """The part of the batches that each encoder gets."""
+        shares = [self.config.shares.get(name, 1.0) for name in self.encoders]
+        return [share / sum(shares) for share in shares]
 
-    def _patch(self, view: View, generator: np.random.Generator) -> tuple[Aovs, Aovs, float]:
-        """A patch of a view, noisy and clean, and its exposure."""
-        buffers = choose_buffers(view.spp, generator)
+    def _offsets(self, generator: np.random.Generator) -> list[int]:
+        """The frames of a window of random length, or the centre alone."""
+        reach = self.config.reach
+        if not reach:
+            return [0]
+        before, after = generator.integers(reach, size=2, endpoint=True).tolist()
+        if before + after == 0:
+            before = reach
+        return list(range(-before, after + 1))
+
+    def _patch(self, view: View, offsets: list[int], generator: np.random.Generator) -> "_Patch":
+        """A patch of a view."""
+        buffers = choose_buffers(self._counts(view), generator)
         place = self._place(view, generator)
         vary = Variation.random(generator)
         error = 2 ** generator.uniform(-self.config.exposure_error, self.config.exposure_error)
-        return (
-            vary(view.aovs(buffers, *place)),
-            vary(view.aovs([REFERENCE], *place)),
-            self._gain(view, buffers) * error,
+        spp = sum(view.spp[name] for name in buffers)
+        frames = []
+        for offset in offsets:
+            names = buffers if offset == 0 else nearest_buffers(view.around[offset], spp)
+            aovs = view.aovs(names, *place, offset)
+            if len(offsets) > 1:
+                aovs |= {aov: view.motion(aov, *place, offset) for aov in MOTION}
+            frames.append(vary(aovs))
+        return _Patch(
+            frames, vary(view.aovs([REFERENCE], *place)), self._gain(view, buffers) * error
         )
+
+    def _counts(self, view: View) -> Mapping[str, int]:
+        """The buffers that the centre frame may take; not more samples than its neighbours have."""
+        if not self.config.reach:
+            return view.spp
+        if view.reach < self.config.reach:
+            raise InvalidDataset(
+                f"{view.path}: has {view.reach} frames before and after the centre; [batches] "
+                f"reach = {self.config.reach} asks for more. Render with `--reach`."
+            )
+        most = sum(view.around[1].values())
+        return {name: count for name, count in view.spp.items() if count <= most}
 
     def _gain(self, view: View, buffers: list[str]) -> float:
         """Exposure of the whole noisy image, as at inference; not of the patch, not of the clean.
@@ -182,22 +244,46 @@ def choose_buffers(spp: Mapping[str, int], generator: np.random.Generator) -> li
     return sorted(chosen) or [min(spp, key=lambda name: spp[name])]
 
 
-def _stacked(patches: Sequence[Aovs], split: bool) -> dict[str, Tensor]:
-    """Patches as tensors [B,3,h,w]; without a split as a renderer with no diffuse layer gives."""
-    names = [name for name in patches[0] if split or not name.startswith(SPLIT)]
-    return {name: torch.from_numpy(np.stack([aovs[name] for aovs in patches])) for name in names}
+def nearest_buffers(spp: Mapping[str, int], wanted: int) -> list[str]:
+    """The buffers that together come nearest to a sample count."""
+    names = sorted(spp, key=lambda name: -spp[name])
+    chosen: list[str] = []
+    for name in names:
+        taken = sum(spp[other] for other in chosen)
+        if abs(taken + spp[name] - wanted) < abs(taken - wanted):
+            chosen.append(name)
+    return sorted(chosen or names[-1:])
 
 
-def _rows(component: Component, rows: list[int]) -> Component:
-    variance = None if component.variance is None else component.variance[rows]
-    return Component(component.name, component.radiance[rows], variance, component.valid[rows])
+def _parts_to(parts: Parts, device: torch.device) -> Parts:
+    return {name: part.to(device) for name, part in parts.items()}
 
 
-def _choose_components(
-    names: list[str], size: int, generator: np.random.Generator
-) -> dict[str, list[int]]:
-    """Which patches of a batch are filtered as which component."""
-    chances = np.array([COMPONENTS[name] for name in names])
-    chosen = generator.choice(names, size, p=chances / chances.sum()).tolist()
-    rows = {name: [row for row, other in enumerate(chosen) if other == name] for name in names}
-    return {name: found for name, found in rows.items() if found}
+def _aovs_to(aovs: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    return {name: aov.to(device) for name, aov in aovs.items()}
+
+
+class _Patch(NamedTuple):
+    """The frames of one patch, its reference, and its exposure."""
+
+    frames: list[Aovs]
+    clean: Aovs
+    gain: float
+
+
+def _stacked(patches: Sequence[Aovs], merged: bool) -> dict[str, Tensor]:
+    """Patches as tensors [B,C,h,w]; merged as a renderer that has no layer of emission gives."""
+    aovs = {
+        name: torch.from_numpy(np.stack([patch[name] for patch in patches])) for name in patches[0]
+    }
+    if merged:
+        del aovs["specular"]
+    return aovs
+
+
+def _motion(frames: Sequence[Mapping[str, Tensor]], centre: int) -> list[Tensor]:
+    """Motion from the centre to every frame."""
+    if len(frames) == 1:
+        return [torch.zeros_like(frames[0]["color"][:, :2])]
+    forward, backward = ([frame[aov] for frame in frames] for aov in MOTION)
+    return trajectories(forward, backward, centre)

@@ -4,14 +4,15 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from kpcn_core.errors import InvalidWeights, UnreadableFile
-from kpcn_core.model.config import ModelConfig
+from kpcn_core.model.config import RESIDUAL, ModelConfig
 from training.errors import InvalidConfig
 
 CONFIGS = Path(__file__).with_name("configs")
-STAGES = ("single-frame",)
+# In the order of training; each has what came before it frozen (paper §5).
+STAGES = ("single-frame", "multi-scale", "temporal", "specialization")
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class BatchConfig:
         size: patches a batch.
         crop: side of a patch, a multiple of the network's fold.
         uniform: part of the patches that lie anywhere; the others are chosen by content.
-        generic: part of the batches for the encoder without variance.
+        shares: encoder to how often it gets a batch, relative to the others; 1 if not given.
+        reach: frames before and after the centre that a window has at most; 0 for single frames.
         exposure_error: the exposure is off by up to 2 to the power of this.
         reference_noise: a pixel counts 1 / (1 + this * relative variance of its reference).
         rescan_steps: look for new views every so many steps.
@@ -31,7 +33,8 @@ class BatchConfig:
     size: int = 12
     crop: int = 96
     uniform: float = 0.2
-    generic: float = 0.25
+    shares: Mapping[str, float] = field(default_factory=dict)
+    reach: int = 0
     exposure_error: float = 0.5
     reference_noise: float = 4.0
     rescan_steps: int = 200
@@ -45,11 +48,13 @@ class LossConfig:
         epsilon: of SMAPE.
         detach: take SMAPE's denominator as given.
         gradient: weight of the error of gradients; 0 leaves it out.
+        color: weight of the color that the components make, beside the components themselves.
     """
 
     epsilon: float = 1e-2
     detach: bool = False
     gradient: float = 0.0
+    color: float = 2.0
 
 
 @dataclass(frozen=True)
@@ -115,10 +120,17 @@ class TrainingConfig:
 def load(name: str) -> TrainingConfig:
     """Read a configuration that ships, by name, or a TOML file by path.
 
+    `base = "NAME"` in a file takes over everything that it does not give itself.
+
     Raises:
         UnreadableFile: there is no such file.
         InvalidConfig: it is not TOML, has an unknown key, or a value that cannot be used.
     """
+    return from_dict(_table(name), name)
+
+
+def _table(name: str) -> dict[str, Any]:
+    """The values of a file, and under them those of the file that it names as its `base`."""
     path = CONFIGS / f"{name}.toml"
     if not path.is_file():
         path = Path(name)
@@ -129,7 +141,18 @@ def load(name: str) -> TrainingConfig:
         values = tomllib.loads(path.read_text())
     except ValueError as error:
         raise InvalidConfig(f"{path}: not a TOML file: {error}.") from error
-    return from_dict(values, str(path))
+    base = values.pop("base", None)
+    return values if base is None else _over(_table(str(base)), values)
+
+
+def _over(base: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values laid over others, table by table."""
+    merged = dict(base)
+    for key, value in values.items():
+        inner = merged.get(key)
+        both = isinstance(value, dict) and isinstance(inner, dict)
+        merged[key] = _over(inner, value) if both and inner is not None else value
+    return merged
 
 
 def from_dict(values: Mapping[str, Any], where: str) -> TrainingConfig:
@@ -140,10 +163,16 @@ def from_dict(values: Mapping[str, Any], where: str) -> TrainingConfig:
         raise InvalidConfig(
             f"{where}: stage '{config.stage}' does not exist; there are: {', '.join(STAGES)}."
         )
-    if config.batches.crop % config.network.fold:
+    if config.stage == "multi-scale" and config.network.trunk != RESIDUAL:
         raise InvalidConfig(
-            f"{where}: [batches] crop = {config.batches.crop} must be a multiple of "
-            f"[network] fold = {config.network.fold}."
+            f"{where}: a U-Net learns all of its scales as the stage single-frame; the stage "
+            f"multi-scale is for trunk = '{RESIDUAL}'."
+        )
+    alignment = config.network.alignment
+    if config.batches.crop % alignment:
+        raise InvalidConfig(
+            f"{where}: [batches] crop = {config.batches.crop} must be a multiple of {alignment}: "
+            f"[network] fold = {config.network.fold}, and {config.network.scales} scales."
         )
     return config
 
@@ -171,11 +200,11 @@ def _value(kind: Any, value: Any, where: str) -> Any:
         return _checked(kind, value, where)
     if kind is float:
         return float(_checked((int, float), value, where))
-    if kind == tuple[int, ...]:
-        return tuple(_checked(int, item, where) for item in _checked((list, tuple), value, where))
-    # Encoders: name to planes. ModelConfig checks the planes.
+    of = get_args(kind)
+    if get_origin(kind) is tuple:
+        return tuple(_value(of[0], item, where) for item in _checked((list, tuple), value, where))
     table = _checked(dict, value, where)
-    return {name: tuple(_checked((list, tuple), planes, where)) for name, planes in table.items()}
+    return {name: _value(of[1], item, f"{where} [{name}]") for name, item in table.items()}
 
 
 def _checked(kind: type | tuple[type, ...], value: Any, where: str) -> Any:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from kpcn_core.atomic import replaced
 from kpcn_core.errors import UnreadableFile
@@ -87,7 +88,7 @@ class Manifest:
             values = json.loads(path.read_text())
             if values["format"] != FORMAT:
                 raise ValueError(f"format {values['format']} instead of {FORMAT}")
-            recipe = {
+            recipe: dict[str, Any] = {
                 key: tuple(value) if isinstance(value, list) else value
                 for key, value in values["recipe"].items()
             }

@@ -21,7 +21,7 @@ from training.config import TrainingConfig
 from training.dataset import Dataset
 from training.errors import InvalidConfig
 from training.schedule import Budget
-from training.stages import SingleFrame
+from training.stages import Stage
 from training.validation import Sample
 
 CHECKPOINT = "last.ckpt"
@@ -39,7 +39,7 @@ def fit(
     workers: int = 0,
     stop: Callable[[], bool] = lambda: False,
     tell: Callable[[str], None] = lambda line: None,
-) -> SingleFrame:
+) -> Stage:
     """Train until the budget is spent or a stop is asked for; go on from the run's checkpoint.
 
     Args:
@@ -66,7 +66,7 @@ def fit(
     if checkpoint.exists():
         _check_same(config, checkpoint)
     torch.manual_seed(config.run.seed)
-    stage = SingleFrame(config, budget, run)
+    stage = Stage(config, budget, run)
     if config.run.start and not checkpoint.exists():
         _start_from(stage, config)
     callbacks = [
@@ -112,7 +112,7 @@ class Data(LightningDataModule):
         """Held-out images; none if none is rendered yet."""
         run = self.config.run
         views = self.dataset.validation[: run.validation_views]
-        samples = validation.samples(views, run.validation_spp)
+        samples = validation.samples(views, run.validation_spp, self.config.batches.reach)
         return DataLoader(samples, batch_size=None) if samples else []  # type: ignore[arg-type]
 
 
@@ -160,7 +160,7 @@ def _loggers(run: Path) -> list[Logger]:
     return [csv, TensorBoardLogger(run, name="logs", version=csv.version)]
 
 
-def _start_from(stage: SingleFrame, config: TrainingConfig) -> None:
+def _start_from(stage: Stage, config: TrainingConfig) -> None:
     """Take over the weights of a released network."""
     path = weights.find(config.run.start)
     network = weights.load(path)

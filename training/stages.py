@@ -1,16 +1,24 @@
-"""Stages of training as Lightning modules. For now one: the single-frame network."""
+"""Stages of training as Lightning modules (§3, §4): each trains a part, the rest is frozen."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
+from kpcn_core import features
 from kpcn_core.model.network import Network
-from kpcn_core.ops.kernels import apply_kernels
+from kpcn_core.model.reconstruction import (
+    Image,
+    motion_pyramid,
+    neighbours,
+    reconstruct,
+    slope_pyramid,
+)
+from training.asymmetry import asymmetric_smape, sample_log_asymmetry
 from training.batches import Batch
 from training.config import TrainingConfig
 from training.errors import TrainingDiverged
@@ -19,10 +27,12 @@ from training.schedule import Budget, learning_rate
 from training.validation import Sample, measure
 
 BAD_BATCH = "bad-batch.safetensors"
+# How much the error of each component counts. Albedo is easy, emission nearly free of noise.
+WEIGHTS = {"irradiance": 1.0, "specular": 1.0, "emission": 0.25, "albedo": 0.5}
 
 
-class SingleFrame(LightningModule):
-    """Trains a network to filter one component of one frame (paper §3.1, §3.4)."""
+class Stage(LightningModule):
+    """Trains the parts of a network that belong to a stage."""
 
     def __init__(self, config: TrainingConfig, budget: Budget, folder: Path) -> None:
         super().__init__()
@@ -33,11 +43,15 @@ class SingleFrame(LightningModule):
         network = Network(config.network)
         # The stubs lack this documented keyword.
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network.requires_grad_(False)
+        for part in trained_parts(self.network, config.stage):
+            part.requires_grad_(True)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam; its learning rate is set step by step."""
         config = self.config.optimizer
-        return torch.optim.Adam(self.parameters(), lr=config.rate, betas=(0.9, config.beta2))
+        learned = [value for value in self.parameters() if value.requires_grad]
+        return torch.optim.Adam(learned, lr=config.rate, betas=(0.9, config.beta2))
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Set the learning rate of this step."""
@@ -70,32 +84,89 @@ class SingleFrame(LightningModule):
             raise self._diverged("a gradient is not finite")
 
     def loss(self, batch: Batch) -> Tensor:
-        """SMAPE of the filtered components, and the error of their gradients if asked for."""
-        config = self.config.loss
-        planes = batch.planes.contiguous(memory_format=torch.channels_last)
-        logits = self.network(planes, batch.encoder)
-        denoised = apply_kernels(batch.radiance, logits, batch.valid)
-        loss = smape(denoised, batch.reference, batch.weight, config.epsilon, config.detach)
+        """What the stage makes small: SMAPE, or its asymmetric form with a random lambda (§4.3)."""
+        if self.config.stage != "specialization":
+            return self.error(batch, self.denoise(batch))
+        cell = self.config.network.alignment
+        slope = sample_log_asymmetry(batch.noisy.radiance, cell)
+        return self.error(batch, self.denoise(batch, slope), slope)
+
+    def denoise(self, batch: Batch, slope: Tensor | None = None) -> dict[str, Tensor]:
+        """The filtered components of a batch; `slope` is log(lambda) [B,1,H,W]."""
+        network, config = self.network, self.config.network
+        scales = 1 if self.config.stage == "single-frame" and network.apart else config.scales
+        # What is before the parts that are trained needs no gradient; autograd sees that itself.
+        frames = [
+            network.encode(
+                [
+                    planes.contiguous(memory_format=torch.channels_last)
+                    for planes in network.planes(shot.parts, shot.aovs, batch.encoder, scales)
+                ],
+                batch.encoder,
+            )
+            for shot in batch.window
+        ]
+        motion = [motion_pyramid(vectors, scales) for vectors in batch.motion]
+        contexts = network.window(frames, motion, batch.centre)
+        images = [
+            {name: Image(part.radiance, part.valid) for name, part in shot.parts.items()}
+            for shot in batch.window
+        ]
+        others = neighbours(network, contexts, images, motion, batch.centre)
+        if slope is not None:
+            contexts = network.specialize(contexts, slope_pyramid(slope, scales))
+        return reconstruct(network, contexts, images[batch.centre], others)
+
+    def error(
+        self, batch: Batch, denoised: Mapping[str, Tensor], slope: Tensor | None = None
+    ) -> Tensor:
+        """Errors of the components and of the color that they make, weighted."""
+        config, noise = self.config.loss, self.config.batches.reference_noise
+        parts = batch.window[batch.centre].parts
+        total = batch.color.radiance.new_zeros(())
+        for name, target in batch.targets.items():
+            weight = batch.weight(name, noise)
+            error = self._error(
+                denoised[name], target.radiance, parts[name].radiance, weight, slope
+            )
+            total = total + WEIGHTS[name] * error
+        color = features.compose(denoised, torch.ones_like(total))
+        weight = batch.color_weight(noise)
+        reference = batch.color.radiance
+        error = self._error(color, reference, batch.noisy.radiance, weight, slope)
+        total = total + config.color * error
         if config.gradient:
-            edges = gradient_error(denoised, batch.reference, batch.weight)
-            loss = loss + config.gradient * edges
-        return loss
+            total = total + config.gradient * gradient_error(color, reference, weight)
+        return total
+
+    def _error(
+        self,
+        denoised: Tensor,
+        reference: Tensor,
+        noisy: Tensor,
+        weight: Tensor,
+        slope: Tensor | None,
+    ) -> Tensor:
+        config = self.config.loss
+        if slope is None:
+            return smape(denoised, reference, weight, config.epsilon, config.detach)
+        return asymmetric_smape(
+            denoised, reference, noisy, slope, weight, config.epsilon, config.detach
+        )
 
     def validation_step(self, sample: Sample, batch_idx: int) -> None:
         """Errors of one held-out image, averaged by Lightning over all with its sample count."""
         encoder = next(iter(self.config.network.encoders))
         for name, (before, after) in measure(self.network, sample, encoder, self.device).items():
             for label, value in (("noisy", before), ("denoised", after)):
-                key = f"validation/{sample.spp}spp/{name}/{label}"
+                key = f"validation/{sample.label}/{name}/{label}"
                 self.log(key, value, on_epoch=True, batch_size=1)
 
     def transfer_batch_to_device(
         self, batch: Any, device: torch.device, dataloader_idx: int
     ) -> Any:
         """Samples hold no tensors and stay where they are."""
-        if isinstance(batch, Sample):
-            return batch
-        return super().transfer_batch_to_device(batch, device, dataloader_idx)
+        return batch.to(device) if isinstance(batch, Batch) else batch
 
     def _diverged(self, what: str) -> TrainingDiverged:
         assert self._batch is not None
@@ -107,12 +178,35 @@ class SingleFrame(LightningModule):
         )
 
 
+def trained_parts(network: Network, stage: str) -> list[nn.Module]:
+    """The modules that a stage trains.
+
+    A U-Net predicts how its scales are joined, so all of its scales are trained at once.
+    """
+    if stage == "single-frame":
+        return [network.encoders, network.trunk, network.centre]
+    if stage == "multi-scale":
+        assert network.alpha is not None
+        return [network.alpha]
+    if stage == "temporal":
+        return [network.temporal, network.other]
+    return [network.specialization]
+
+
 def save_batch(path: Path, batch: Batch) -> None:
     """Write a batch for a person to look at."""
-    tensors: Mapping[str, Tensor] = {
-        name: value.detach().cpu().contiguous()
-        for name, value in batch._asdict().items()
-        if isinstance(value, Tensor)
-    }
+    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in _tensors(batch)}
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(dict(tensors), path, metadata={"encoder": batch.encoder})
+    save_file(tensors, path, metadata={"encoder": batch.encoder})
+
+
+def _tensors(batch: Batch) -> Iterator[tuple[str, Tensor]]:
+    for index, shot in enumerate(batch.window):
+        for name, part in shot.parts.items():
+            yield f"frame{index}/part/{name}", part.radiance
+        for name, value in shot.aovs.items():
+            yield f"frame{index}/{name}", value
+    for name, part in batch.targets.items():
+        yield f"target/{name}", part.radiance
+    for index, vectors in enumerate(batch.motion):
+        yield f"motion{index}", vectors

@@ -1,21 +1,22 @@
 """How well a network does on whole images of scenes that it never saw."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from kpcn_core import features
+from kpcn_core import features, inference
 from kpcn_core.features import Component
 from kpcn_core.model.network import Network
-from kpcn_core.ops.kernels import apply_kernels
+from kpcn_core.model.reconstruction import Image
+from kpcn_core.ops.trajectory import trajectories
+from training.batches import nearest_buffers
 from training.dataset import VALIDATION_PERIOD
 from training.errors import InvalidDataset
 from training.losses import smape, trust
-from training.views import REFERENCE, View
+from training.views import MOTION, REFERENCE, View
 
 FINAL = "final"
 CPU = torch.device("cpu")
@@ -24,10 +25,17 @@ Errors = dict[str, tuple[float, float]]  # component or FINAL -> SMAPE before an
 
 
 class Sample(NamedTuple):
-    """A held-out view at one sample count."""
+    """A held-out view at one sample count, with so many frames before and after it."""
 
     view: View
     buffers: tuple[str, ...]
+    reach: int = 0
+
+    @property
+    def label(self) -> str:
+        """For people, and for the keys of logs."""
+        window = f"-window{2 * self.reach + 1}" if self.reach else ""
+        return f"{self.spp}spp{window}"
 
     @property
     def spp(self) -> int:
@@ -35,27 +43,61 @@ class Sample(NamedTuple):
         return sum(self.view.spp[name] for name in self.buffers)
 
 
-def samples(views: Iterable[View], counts: Iterable[int]) -> list[Sample]:
+def samples(views: Iterable[View], counts: Iterable[int], reach: int = 0) -> list[Sample]:
     """Each view at each sample count, as nearly as its buffers allow."""
-    return [Sample(view, _buffers(view, count)) for view in views for count in sorted(set(counts))]
+    return [
+        Sample(view, _buffers(view, count), reach)
+        for view in views
+        for count in sorted(set(counts))
+    ]
 
 
+@torch.inference_mode()
 def measure(network: Network, sample: Sample, encoder: str, device: torch.device) -> Errors:
     """SMAPE of each component and of the recomposed color, noisy and denoised, exposed."""
-    noisy = _aovs(sample.view, sample.buffers, device)
-    clean = _aovs(sample.view, [REFERENCE], device)
+    view = sample.view
+    noisy = _aovs(view, sample.buffers, device)
+    clean = _aovs(view, [REFERENCE], device)
     gain = features.exposure(noisy["color"])
-    inputs, targets = features.components(noisy, gain), features.components(clean, gain)
-    filtered = {
-        name: filter_component(network, component, noisy, encoder)
-        for name, component in inputs.items()
+    split = features.reads_split(network.planes_of(encoder))
+    frames, centre, motion = _window(sample, noisy, device)
+    parts = [features.components(aovs, gain, split) for aovs in frames]
+    encoded = [
+        inference.encode(network, part, aovs, encoder)
+        for part, aovs in zip(parts, frames, strict=True)
+    ]
+    images = [
+        {name: Image(one.radiance, one.valid) for name, one in part.items()} for part in parts
+    ]
+    contexts = inference.gather(network, encoded, motion, centre)
+    others = inference.around(network, contexts, images, motion, centre)
+    filtered = inference.render(network, contexts, images[centre], others)
+    targets = features.components(clean, gain, split)
+    found = {
+        name: (parts[centre][name], filtered[name], target) for name, target in targets.items()
     }
-    whole = features.components({"color": noisy["color"]}, gain)["specular"]
-    images = {name: (inputs[name], filtered[name], target) for name, target in targets.items()}
-    color = {name: clean[name] for name in ("color", "color_mse")}
-    target = features.components(color, gain)["specular"]
-    images[FINAL] = (whole, features.compose(filtered, gain) * gain, target)
-    return {name: _errors(*compared) for name, compared in images.items()}
+    whole, target = (features.components(aovs, gain, split=False) for aovs in (noisy, clean))
+    color = features.compose(filtered, gain) * gain
+    found[FINAL] = (whole["specular"], color, target["specular"])
+    return {name: _errors(*compared) for name, compared in found.items()}
+
+
+def _window(
+    sample: Sample, noisy: dict[str, Tensor], device: torch.device
+) -> tuple[list[dict[str, Tensor]], int, list[Tensor]]:
+    """The frames around a view, the index of its own, and the motion to each."""
+    view, reach = sample.view, sample.reach
+    if not reach:
+        return [noisy], 0, [torch.zeros_like(noisy["color"][:, :2])]
+    frames, vectors = [], []
+    for offset in range(-reach, reach + 1):
+        names = nearest_buffers(view.around[offset], sample.spp) if offset else []
+        frames.append(_aovs(view, names, device, offset) if offset else noisy)
+        vectors.append(
+            [torch.from_numpy(view.motion(aov, offset=offset))[None].to(device) for aov in MOTION]
+        )
+    forward, backward = zip(*vectors, strict=True)
+    return frames, reach, trajectories(forward, backward, reach)
 
 
 def summary(network: Network, chosen: Sequence[Sample], encoder: str) -> Iterator[str]:
@@ -69,25 +111,12 @@ def summary(network: Network, chosen: Sequence[Sample], encoder: str) -> Iterato
             f"No held-out view to measure: seeds that are multiples of {VALIDATION_PERIOD} are. "
             f"Render some with `kpcn-train render`."
         )
-    for spp in sorted({sample.spp for sample in chosen}):
-        errors = [measure(network, one, encoder, CPU) for one in chosen if one.spp == spp]
-        yield f"{spp} spp, {len(errors)} views: SMAPE noisy -> denoised"
+    for label in dict.fromkeys(sample.label for sample in chosen):
+        errors = [measure(network, one, encoder, CPU) for one in chosen if one.label == label]
+        yield f"{label}, {len(errors)} views: SMAPE noisy -> denoised"
         for name in errors[0]:
             before, after = (fmean(one[name][side] for one in errors) for side in (0, 1))
             yield f"  {name:10} {before:.4f} -> {after:.4f}"
-
-
-@torch.inference_mode()
-def filter_component(
-    network: Network, component: Component, aovs: Mapping[str, Tensor], encoder: str
-) -> Tensor:
-    """A whole component [1,3,H,W] through the network's kernels."""
-    planes = network.stack(features.planes(component, aovs), encoder)
-    height, width = planes.shape[-2:]
-    fold = network.config.fold
-    padded = functional.pad(planes, [0, -width % fold, 0, -height % fold])
-    logits = network(padded.contiguous(memory_format=torch.channels_last), encoder)
-    return apply_kernels(component.radiance, logits[..., :height, :width], component.valid)
 
 
 def _buffers(view: View, count: int) -> tuple[str, ...]:
@@ -108,6 +137,8 @@ def _errors(before: Component, after: Tensor, reference: Component) -> tuple[flo
     )
 
 
-def _aovs(view: View, buffers: Iterable[str], device: torch.device) -> dict[str, Tensor]:
-    arrays = view.aovs(list(buffers))
+def _aovs(
+    view: View, buffers: Iterable[str], device: torch.device, offset: int = 0
+) -> dict[str, Tensor]:
+    arrays = view.aovs(list(buffers), offset=offset)
     return {name: torch.from_numpy(array)[None].to(device) for name, array in arrays.items()}

@@ -121,6 +121,11 @@ class View:
             for offset in offsets
         }
 
+    @property
+    def reach(self) -> int:
+        """How many frames before and after the centre there are."""
+        return max(self.around, default=0)
+
     def color(self, buffers: Sequence[str]) -> Array:
         """Mean color of merged buffers, whole image [3,H,W]."""
         counts = self._read(buffers, "count", ALL, ALL)
@@ -128,7 +133,8 @@ class View:
 
     def motion(self, aov: str, rows: slice = ALL, columns: slice = ALL, offset: int = 0) -> Array:
         """Motion "forward" or "backward" of a frame, pixels [2,h,w]."""
-        return self._read([_prefix(offset) + "motion"], aov, rows, columns)[0]
+        vectors: Array = self._read([_prefix(offset) + "motion"], aov, rows, columns)[0]
+        return vectors
 
     def aovs(
         self,

@@ -6,19 +6,12 @@ from typing import Any
 import click
 
 from kpcn_core import renderman
-from kpcn_core.cli.shots import denoise_shots, has
+from kpcn_core.cli.shots import denoise_shots
 from kpcn_core.denoiser import DEFAULT_MEMORY, DEFAULT_MODEL
 from kpcn_core.renderman import Batch
 from kpcn_core.sequence_pattern import Pattern
 
 FILE = click.Path(path_type=Path)
-# Field of a batch -> what is lost where this version cannot do it.
-WISHES = {
-    "window": "each frame is denoised on its own",
-    "asymmetry": "the network's own asymmetry is used",
-    "extra": "these layers stay as they were rendered",
-}
-NOTHING = {"window": 1, "asymmetry": 1.0, "extra": {}}
 
 
 @click.command()
@@ -75,10 +68,6 @@ def denoise_batch(
 def _run(batch: Batch, dry_run: bool, where: dict[str, str], form: str) -> None:
     Pattern.parse(batch.output).folder.mkdir(parents=True, exist_ok=True)
     shots = batch.shots()
-    wishes = {name: getattr(batch, name) for name in WISHES}
-    for name, value in wishes.items():
-        if value != NOTHING[name] and not has(name):
-            click.echo(f"{name} {value} is not supported yet: {WISHES[name]}.", err=True)
     if dry_run:
         for source, target in (pair for shot in shots for pair in shot.files):
             click.echo(f"{source} -> {target}")
@@ -91,6 +80,8 @@ def _run(batch: Batch, dry_run: bool, where: dict[str, str], form: str) -> None:
         "max_memory": DEFAULT_MEMORY,
         "overwrite": True,
         **where,
-        **{name: value for name, value in wishes.items() if has(name)},
+        "window": batch.window,
+        "asymmetry": batch.asymmetry,
+        "extra": batch.extra,
     }
     denoise_shots(shots, options, form)

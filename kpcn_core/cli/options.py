@@ -91,6 +91,30 @@ class NameValue(click.ParamType[tuple[str, str]]):
         return name, text
 
 
+class LayerLike(NameValue):
+    """One `--layers PATTERN=AOV`.
+
+    Args:
+        models: what layers can be filtered like.
+    """
+
+    def __init__(self, models: Collection[str]) -> None:
+        super().__init__("pattern=aov")
+        self.models = models
+
+    def convert(
+        self,
+        value: str | tuple[str, str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[str, str]:
+        """Text to (pattern, AOV)."""
+        pattern, model = super().convert(value, param, ctx)
+        if model not in self.models:
+            self.fail(f"'{model}' is unknown; there are {', '.join(self.models)}.", param, ctx)
+        return pattern, model
+
+
 class AovLayer(NameValue):
     """One `--aov NAME=LAYER`."""
 

@@ -1,29 +1,54 @@
 """What all commands have in common that denoise shots: options, and how they run."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields
 from typing import Any, TypeVar
 
 import click
 
-from kpcn_core.cli.options import AovLayer, AovNames, Memory, TileSize
+from kpcn_core.cli.options import AovLayer, AovNames, LayerLike, Memory, TileSize
 from kpcn_core.cli.progress import Bar, progress
 from kpcn_core.denoiser import DEFAULT_MEMORY, DEFAULT_MODEL, Denoiser
 from kpcn_core.errors import KpcnError
 from kpcn_core.job import Job
+from kpcn_core.model.specialization import MAX_ASYMMETRY
+from kpcn_core.prepared import LIKE
 from kpcn_core.sequence import Shot
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+WINDOW = click.IntRange(1)
+ASYMMETRY = click.FloatRange(1.0, MAX_ASYMMETRY)
 
 OPTIONS = (
     click.option("--source", default="auto", help="The renderer's way of writing."),
     click.option("--aov", "layers", type=AovLayer(), multiple=True, help="AOV from a layer."),
     click.option("--aovs", type=AovNames(), default="color", help="What to clean."),
+    click.option(
+        "--window", type=WINDOW, default=1, help="Frames to look at for each, odd; 7 is best."
+    ),
+    click.option(
+        "--asymmetry",
+        type=ASYMMETRY,
+        default=1.0,
+        help="λ, 1 to 10: higher keeps more of the input.",
+    ),
+    click.option("--flow", is_flag=True, help="Estimate motion where files have none."),
+    click.option("--asymmetry-layer", metavar="CHANNEL", help="Where: 0 none of it, 1 all of it."),
+    click.option(
+        "--layers",
+        "extra",
+        type=LayerLike(LIKE),
+        multiple=True,
+        help='Clean further layers alike, e.g. "lg_*_diffuse=diffuse".',
+    ),
     click.option("--model", default=DEFAULT_MODEL, help="See `kpcn models`."),
     click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1 …"),
     click.option("--tile", type=TileSize(), default="auto"),
     click.option("--max-memory", type=Memory(), default=DEFAULT_MEMORY, help="A tile's."),
     click.option("--overwrite", is_flag=True, help="Replace existing files."),
+    click.option(
+        "--resume", is_flag=True, help="Keep outputs made of the same; share with other machines."
+    ),
 )
 
 
@@ -47,22 +72,15 @@ def denoise_shots(shots: Sequence[Shot], options: Mapping[str, Any], form: str =
     """
     how = dict(options)
     denoiser = Denoiser.load(how.pop("model"), how.pop("device"))
-    how["layers"] = dict(how["layers"])
+    how["layers"], how["extra"] = dict(how["layers"]), dict(how["extra"])
     total = sum(len(shot.files) for shot in shots)
     with progress("Denoising", total, form) as bar:
-        jobs = (Job(files=shot.files, **how, **_neighbours(shot)) for shot in shots)
+        jobs = (Job(files=shot.files, shot=shot.frames, **how) for shot in shots)
         failed = sum(_failed(job, denoiser, bar) for job in jobs)
+    if failed and total == 1:
+        raise click.exceptions.Exit(1)  # what failed was said
     if failed:
         raise KpcnError(f"{failed} of {total} frames were not written; see above.")
-
-
-def has(name: str) -> bool:
-    """Whether jobs have such a field: windows, asymmetry and further layers may be absent."""
-    return name in {field.name for field in fields(Job)}
-
-
-def _neighbours(shot: Shot) -> dict[str, Any]:
-    return {"shot": shot.frames} if has("shot") else {}
 
 
 def _failed(job: Job, denoiser: Denoiser, bar: Bar) -> int:

@@ -5,36 +5,59 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 from kpcn_core.errors import InvalidWeights
-from kpcn_core.features import PLANES
+from kpcn_core.features import COMPONENTS, PLANES
 
-EVERY_PLANE = tuple(PLANES)
-WITHOUT_VARIANCE = tuple(name for name in PLANES if not name.endswith("_variance"))
+RESIDUAL, UNET = "residual", "unet"
+COMPONENT_PLANES = (
+    "color", "color_variance", "albedo", "albedo_variance", "normal", "normal_variance",
+    "irradiance_flag",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Size of the single-frame network (paper §3.1, Fig. 2); the defaults are the paper's.
+    """Sizes of the network; the defaults are the paper's.
 
     Attributes:
-        channels: width of every layer.
-        blocks: residual blocks of the feature extractor.
-        kernel: side of the predicted kernels, odd.
+        trunk: "residual" (§3.1): a chain of residual blocks reads one component at one scale at a
+            time, and a small network joins the scales (§3.4). "unet" (§9.1): one pass reads all
+            components, has features of every scale, and predicts how to join them.
+        channels: width of the layers; of a U-Net, of each scale, finest first.
+        blocks: residual blocks of the trunk; of a U-Net, of its coarsest scale.
+        kernels: component to the side of its predicted kernels, odd.
+        neighbours: side of the kernels of all frames of a window but the centre.
         fold: 1, or 2 to fold 2x2 pixels into channels before the encoder: the same width then
             costs a quarter, and sees twice as far.
+        scales: of the reconstruction, each half the resolution of the one before.
+        window_blocks: residual blocks that follow the gathering of frames (§3.3).
+        specialization: residual blocks of the loss specialization module (§4.3).
         encoders: source-aware encoders (§3.2): name to the input planes it reads.
     """
 
-    channels: int = 100
+    trunk: str = RESIDUAL
+    channels: tuple[int, ...] = (100,)
     blocks: int = 24
-    kernel: int = 21
+    kernels: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(COMPONENTS, 21))
+    neighbours: int = 21
     fold: int = 1
+    scales: int = 3
+    window_blocks: int = 3
+    specialization: int = 2
     encoders: Mapping[str, tuple[str, ...]] = field(
-        default_factory=lambda: {"kpcn": EVERY_PLANE, "generic": WITHOUT_VARIANCE}
+        default_factory=lambda: {"kpcn": COMPONENT_PLANES}
     )
 
     def __post_init__(self) -> None:
-        if self.kernel % 2 == 0 or min(self.channels, self.blocks, self.kernel, self.fold) < 1:
-            raise InvalidWeights(f"Network config: sizes must be >= 1 and kernel odd; got {self}.")
+        sides = [*self.kernels.values(), self.neighbours]
+        least = min(*sides, *self.channels, self.blocks, self.fold, self.scales)
+        if least < 1 or any(side % 2 == 0 for side in sides):
+            raise InvalidWeights(f"Network config: sizes must be >= 1 and kernels odd; got {self}.")
+        if set(self.kernels) != set(COMPONENTS):
+            raise InvalidWeights(
+                f"Network config: kernels are for {', '.join(self.kernels)}; "
+                f"they must be for {', '.join(COMPONENTS)}."
+            )
+        self._check_trunk()
         for encoder, planes in self.encoders.items():
             unknown = sorted(set(planes) - set(PLANES))
             if unknown or not planes:
@@ -42,6 +65,28 @@ class ModelConfig:
                     f"Network config: encoder '{encoder}' reads planes {unknown or 'none'}; "
                     f"known planes are {', '.join(PLANES)}."
                 )
+
+    def _check_trunk(self) -> None:
+        widths = {RESIDUAL: 1, UNET: self.scales}
+        if self.trunk not in widths:
+            raise InvalidWeights(
+                f"Network config: no trunk is called '{self.trunk}'; there are {', '.join(widths)}."
+            )
+        if len(self.channels) != widths[self.trunk]:
+            raise InvalidWeights(
+                f"Network config: trunk '{self.trunk}' with {self.scales} scales needs "
+                f"{widths[self.trunk]} numbers of channels; got {list(self.channels)}."
+            )
+        if self.trunk == RESIDUAL and len(set(self.kernels.values())) > 1:
+            raise InvalidWeights(
+                f"Network config: trunk 'residual' has one kernel predictor for all components; "
+                f"their kernels must be equal; got {dict(self.kernels)}."
+            )
+
+    @property
+    def alignment(self) -> int:
+        """What the height and width that the network reads must be multiples of."""
+        return self.fold << (self.scales - 1)
 
     def to_json(self) -> str:
         """The config as one JSON object."""
@@ -53,6 +98,7 @@ class ModelConfig:
         try:
             values = json.loads(text)
             encoders = {name: tuple(planes) for name, planes in values.pop("encoders").items()}
-            return ModelConfig(encoders=encoders, **values)
+            channels = tuple(values.pop("channels"))
+            return ModelConfig(encoders=encoders, channels=channels, **values)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InvalidWeights(f"Network config cannot be read: {error}.") from error

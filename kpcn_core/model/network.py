@@ -1,45 +1,204 @@
-"""The single-frame network (paper Fig. 2): encoder, residual blocks, kernel predictor."""
+"""The network: encoder, trunk, temporal features, specialization, kernels (paper Fig. 2, 3, 8)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
 
+from kpcn_core import features
 from kpcn_core.errors import UnknownName
-from kpcn_core.features import PLANES
-from kpcn_core.model.config import ModelConfig
+from kpcn_core.features import COMPONENTS, PLANES, Component
+from kpcn_core.features_pyramid import scales as pyramid
+from kpcn_core.model.config import RESIDUAL, ModelConfig
 from kpcn_core.model.encoder import Encoder
 from kpcn_core.model.kernels import KernelPredictor
+from kpcn_core.model.multiscale import ScaleWeight
 from kpcn_core.model.residual import ResidualStack
+from kpcn_core.model.specialization import Specialization, SpecializationBlock
+from kpcn_core.model.temporal import Context, TemporalFeatures
+from kpcn_core.model.unet import UNet
+from kpcn_core.ops.kernels import with_mask, without_mask
+from kpcn_core.ops.pyramid import JOIN_LOGITS, interpolating_join_masked, join
+
+# Components with little noise, and the logit that their kernels' centres start from.
+SHARP = ("emission", "albedo")
+SHARPNESS = 4.0
+
+Origin = tuple[int, int]  # row and column
+Logits = dict[str, Tensor]  # component -> [B,k*k,h,w]
 
 
 class Network(nn.Module):
-    """From the input planes of one component to its kernels."""
+    """From the input planes of frames to the kernels of each component, at every scale.
+
+    A residual trunk has one of every module for all scales and components; they lie side by side
+    in the batch, component by component. A U-Net has one of every module for each scale, and the
+    components side by side in the logits.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
+        first, fold = config.channels[0], config.fold
         self.encoders = nn.ModuleDict(
             {
-                name: Encoder(sum(PLANES[plane] for plane in planes), config.channels, config.fold)
+                name: Encoder(sum(PLANES[plane] for plane in planes), first, fold)
                 for name, planes in config.encoders.items()
             }
         )
-        self.spatial = ResidualStack(config.channels, config.blocks)
-        self.kernels = KernelPredictor(config.channels, config.kernel, config.fold)
-        self.apply(_xavier)
-        # All logits equal at first: training starts from a box filter instead of random kernels.
-        nn.init.zeros_(self.kernels.logits.weight)
+        self.trunk = (
+            ResidualStack(first, config.blocks)
+            if self.apart
+            else UNet(config.channels, config.blocks)
+        )
+        self.temporal = nn.ModuleList(
+            TemporalFeatures(width, config.window_blocks, fold) for width in config.channels
+        )
+        self.specialization = nn.ModuleList(
+            Specialization(width, config.specialization, fold) for width in config.channels
+        )
+        self.alpha = ScaleWeight() if self.apart else None
+        # The layers of a U-Net all follow a ReLU, which halves the variance, and none skips it.
+        self.apply(partial(_xavier, gain=1.0 if self.apart else 2**0.5))
+        self.centre = nn.ModuleList(
+            KernelPredictor(width, sum(self._layout(scale, centre=True).values()), fold)
+            for scale, width in enumerate(config.channels)
+        )
+        self.other = nn.ModuleList(
+            KernelPredictor(width, sum(self._layout(scale, centre=False).values()), fold)
+            for scale, width in enumerate(config.channels)
+        )
+        self._start_as_identity()
 
-    def forward(self, planes: Tensor, encoder: str) -> Tensor:
-        """Input planes [B,P,H,W] of one source -> logits [B,k*k,H,W]; H, W multiples of fold."""
-        features = self.spatial(self.encoders[encoder](planes))
-        logits: Tensor = self.kernels(features)
-        return logits
+    @property
+    def apart(self) -> bool:
+        """Whether components and scales are read one by one."""
+        return self.config.trunk == RESIDUAL
 
-    def stack(self, planes: Mapping[str, Tensor], encoder: str) -> Tensor:
-        """Concatenate named planes [B,c,H,W] in the order that an encoder reads them."""
-        return torch.cat([planes[name] for name in self.planes_of(encoder)], dim=1)
+    def planes(
+        self,
+        parts: Mapping[str, Component],
+        aovs: Mapping[str, Tensor],
+        encoder: str,
+        scales: int | None = None,
+    ) -> list[Tensor]:
+        """What `encode` reads of a frame.
+
+        Args:
+            parts: its components; height and width multiples of `config.alignment`.
+            aovs: its AOVs [B,C,H,W].
+            encoder: who reads it.
+            scales: how many of the finest scales, default all.
+        """
+        names = self.planes_of(encoder)
+        if not self.apart:
+            return [_stacked(features.joint_planes(parts, aovs), names)]
+        levels = scales or self.config.scales
+        found = [pyramid(part, aovs, levels) for part in parts.values()]
+        return [
+            torch.cat([_stacked(features.component_planes(*one), names) for one in level])
+            for level in zip(*found, strict=True)
+        ]
+
+    def encode(self, planes: Sequence[Tensor], encoder: str) -> list[Tensor]:
+        """Features of one frame at every scale, finest first: all that is kept of it."""
+        read = self.encoders[encoder]
+        if self.apart:
+            return [self.trunk(read(level)) for level in planes]
+        found: list[Tensor] = self.trunk(read(planes[0]))
+        return found
+
+    def window(
+        self,
+        frames: Sequence[list[Tensor]],
+        motion: Sequence[list[Tensor]],
+        centre: int,
+        origins: Sequence[Origin] | None = None,
+    ) -> list[Context]:
+        """Context of every scale (Fig. 3) from the features of a window's frames.
+
+        Args:
+            frames: what `encode` gave for each.
+            motion: from the centre to each frame, at every scale, in its pixels [B,2,h,w].
+            centre: index of the centre frame.
+            origins: row and column, in each frame, of the centre's first pixel; multiples of the
+                alignment. None where all frames are of the same region.
+        """
+        if len(frames) == 1:
+            return [Context(here, [torch.zeros_like(here[:1, :1, :1, :1])]) for here in frames[0]]
+        contexts = []
+        for scale, found in enumerate(zip(*frames, strict=True)):
+            steps = [_per_component(one[scale], found[0]) for one in motion]
+            pixels = self.config.fold * 2**scale
+            starts = [
+                (row // pixels, column // pixels)
+                for row, column in origins or [(0, 0)] * len(frames)
+            ]
+            contexts.append(_of(self.temporal, scale)(list(found), steps, centre, starts))
+        return contexts
+
+    def specialize(self, contexts: Sequence[Context], slopes: Sequence[Tensor]) -> list[Context]:
+        """Contexts changed by log(lambda) [B,1,h,w] of every scale (Fig. 8).
+
+        Only the kernels of the centre frame are predicted from that: how much the other frames
+        count is then a matter of the joint softmax, and a new lambda costs no more in a window.
+        """
+        return [
+            context._replace(
+                shared=_of(self.specialization, scale)(
+                    context.shared, _per_component(slope, context.shared)
+                )
+            )
+            for scale, (context, slope) in enumerate(zip(contexts, slopes, strict=True))
+        ]
+
+    def logits(self, context: Context, scale: int, names: Sequence[str]) -> Logits:
+        """Kernels of the centre frame at one scale, before softmax.
+
+        Args:
+            context: of the scale.
+            scale: 0 is the finest.
+            names: of the components that were read, in their order.
+
+        Returns:
+            Component to logits; of a U-Net also component + ".join" to those of `join`.
+        """
+        found = _of(self.centre, scale)(context.shared)
+        return self._by_name(found, scale, names, centre=True)
+
+    def neighbour_logits(
+        self, context: Context, scale: int, frame: int, names: Sequence[str]
+    ) -> Logits:
+        """The same of another frame of the window, without joins."""
+        found = _of(self.other, scale)(context.of(frame))
+        return self._by_name(found, scale, names, centre=False)
+
+    def _by_name(self, found: Tensor, scale: int, names: Sequence[str], centre: bool) -> Logits:
+        if self.apart:
+            return dict(zip(names, found.chunk(len(names)), strict=True))
+        layout = self._layout(scale, centre)
+        return dict(zip(layout, torch.split(found, list(layout.values()), dim=1), strict=True))
+
+    def join(self, fine: Tensor, coarse: Tensor, logits: Tensor | None) -> Tensor:
+        """A filtered component with its low frequencies from a coarser scale.
+
+        Args:
+            fine: with its mask [B,C+1,H,W]; the first three channels are the component itself,
+                further layers follow it.
+            coarse: likewise [B,C+1,H/2,W/2].
+            logits: of the component's join, if the network predicts any.
+
+        Returns:
+            The joined image with its mask [B,C+1,H,W].
+        """
+        if self.alpha is None:
+            assert logits is not None
+            return interpolating_join_masked(fine, coarse, logits)
+        low, high = without_mask(coarse), without_mask(fine)
+        joined = join(high, low, self.alpha(high[:, :3], low[:, :3]))
+        return with_mask(joined, joined.isfinite().all(dim=1, keepdim=True))
 
     def planes_of(self, encoder: str) -> tuple[str, ...]:
         """Names of the planes that an encoder reads."""
@@ -50,28 +209,97 @@ class Network(nn.Module):
         return self.config.encoders[encoder]
 
     @property
-    def footprint(self) -> int:
-        """How far, in pixels, an output pixel can see in each direction."""
-        convolutions = 2 + 2 * self.config.blocks
+    def encoding_footprint(self) -> int:
+        """How far, in pixels, a feature of `encode` can see in each direction."""
+        config = self.config
         # The pixels that share a folded cell see each other, hence fold - 1.
-        features = convolutions * self.config.fold + self.config.fold - 1
-        return max(features, self.config.kernel // 2)
+        if isinstance(self.trunk, UNet):
+            return config.fold * (2 + self.trunk.footprint) + config.fold - 1
+        layers = 2 + 2 * config.blocks
+        coarsest = 1 << (config.scales - 1)
+        return coarsest * (layers * config.fold + config.fold) - 1
+
+    @property
+    def kernel_footprint(self) -> int:
+        """How far the filtered image sees features and colors around a pixel."""
+        config = self.config
+        coarsest = 1 << (config.scales - 1)
+        radius = max(*config.kernels.values(), config.neighbours) // 2
+        context = config.fold * (2 * config.window_blocks + 1)
+        # A join reads the coarser pixels next to its own, and what its weights are made from.
+        seen = 2 if self.alpha is None else 2 + self.alpha.footprint
+        return coarsest * (radius + context) + seen * (coarsest - 1)
 
     @property
     def bytes_per_pixel(self) -> int:
-        """Most float32 bytes that filtering one pixel holds at a time, rounded up.
-
-        Either the logits with their softmax (three copies) or the features of a residual block
-        (four) beside the input planes; the filtered image is small.
-        """
+        """Most float32 bytes that filtering one pixel holds at a time, about; see docs."""
         config = self.config
-        features = 4 * config.channels / config.fold**2 + config.channels
-        planes = 2 * max(sum(PLANES[name] for name in read) for read in config.encoders.values())
-        return int(4 * (max(3 * config.kernel**2, features) + planes + config.channels)) + 64
+        kernels = sum(side**2 for side in config.kernels.values())
+        if self.apart:
+            # The logits of all components, with the softmax of one.
+            kernels += 2 * next(iter(config.kernels.values())) ** 2
+        width = config.channels[0]
+        features = (4 + len(COMPONENTS) * self.apart) * width / config.fold**2 + width
+        planes = 3 * max(sum(PLANES[name] for name in read) for read in config.encoders.values())
+        return int(4 * (2 * kernels + features + planes)) + 256
+
+    def _layout(self, scale: int, centre: bool) -> dict[str, int]:
+        """Names of the logits of a scale, and how many there are of each."""
+        config = self.config
+        if self.apart:
+            side = config.kernels[COMPONENTS[0]] if centre else config.neighbours
+            return {"kernel": side**2}
+        sides = config.kernels if centre else dict.fromkeys(COMPONENTS, config.neighbours)
+        layout = {name: sides[name] ** 2 for name in COMPONENTS}
+        if centre and scale < config.scales - 1:
+            layout |= {f"{name}.join": JOIN_LOGITS for name in COMPONENTS}
+        return layout
+
+    def _start_as_identity(self) -> None:
+        """Modules that are trained later change nothing until then."""
+        later = chain(self.temporal.modules(), self.specialization.modules())
+        for module in later:
+            if isinstance(module, TemporalFeatures | SpecializationBlock):
+                module.start_as_identity()
+        if self.alpha is not None:
+            self.alpha.start_at_half()
+        if not self.apart:
+            self._start_sharp()
+
+    @torch.no_grad()
+    def _start_sharp(self) -> None:
+        """Components that have little noise start from kernels that keep them as they are.
+
+        From box filters, a short training ends with albedos that are worse than noisy ones.
+        """
+        for scale, predictor in enumerate(self.centre):
+            layout = self._layout(scale, centre=True)
+            assert isinstance(predictor, KernelPredictor)
+            pieces = torch.split(predictor.logits.bias, list(layout.values()))
+            biases = dict(zip(layout, pieces, strict=True))
+            for name in SHARP:
+                biases[name][layout[name] // 2] = SHARPNESS
+                if f"{name}.join" in biases:
+                    # The mean of the fine image itself, and all of its detail.
+                    biases[f"{name}.join"][-2:] = SHARPNESS
 
 
-def _xavier(module: nn.Module) -> None:
+def _of(modules: nn.ModuleList, scale: int) -> nn.Module:
+    """The module of a scale, or the one that all share."""
+    return modules[scale if len(modules) > 1 else 0]
+
+
+def _stacked(planes: Mapping[str, Tensor], names: Sequence[str]) -> Tensor:
+    return torch.cat([planes[name] for name in names], dim=1)
+
+
+def _per_component(plane: Tensor, like: Tensor) -> Tensor:
+    """A plane of each image, repeated for the components that lie side by side in a batch."""
+    return plane.repeat(like.shape[0] // plane.shape[0], 1, 1, 1)
+
+
+def _xavier(module: nn.Module, gain: float) -> None:
     if isinstance(module, nn.Conv2d | nn.Linear):
-        nn.init.xavier_uniform_(module.weight)
+        nn.init.xavier_uniform_(module.weight, gain)
         if module.bias is not None:
             nn.init.zeros_(module.bias)

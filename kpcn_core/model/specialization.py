@@ -24,7 +24,7 @@ class Specialization(nn.Module):
         fold: how many times smaller than the image the features are.
     """
 
-    def __init__(self, channels: int, blocks: int = 2, fold: int = 1) -> None:
+    def __init__(self, channels: int, blocks: int, fold: int) -> None:
         super().__init__()
         self.fold = fold
         self.blocks = nn.ModuleList(SpecializationBlock(channels) for _ in range(blocks))
@@ -38,7 +38,7 @@ class Specialization(nn.Module):
 
 
 class SpecializationBlock(nn.Module):
-    """A residual block of two 1x1 layers, modulated by log(lambda); at first the identity."""
+    """A residual block of two 1x1 layers, modulated by log(lambda)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -46,6 +46,9 @@ class SpecializationBlock(nn.Module):
         # Added to the first layer's result: the same as one more channel in its input, and faster.
         self.slope = nn.Conv2d(1, channels, 1, bias=False)
         self.second = nn.Conv2d(channels, channels, 1)
+
+    def start_as_identity(self) -> None:
+        """Set the weights so that features pass as they are."""
         nn.init.zeros_(self.second.weight)
         nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
 

@@ -27,12 +27,44 @@ def apply_kernels(radiance: Tensor, logits: Tensor, valid: Tensor | None = None)
     Returns:
         The filtered image [B,C,H,W]; NaN where a kernel covers no valid pixel.
     """
-    size = kernel_size(logits)
+    sums = weighted_sum(with_mask(radiance, valid), softmax_numerators(logits))
+    return normalized(sums)
+
+
+def with_mask(radiance: Tensor, valid: Tensor | None = None) -> Tensor:
+    """Radiance [B,C,H,W], 0 where not valid, with the mask as one more channel [B,C+1,H,W].
+
+    What linear operators make of the mask is the sum of the weights that valid pixels got.
+    """
     valid = torch.ones_like(radiance[:, :1]) if valid is None else valid.to(radiance.dtype)
-    # The mask travels as one more channel: its filtered value is the sum of the valid weights.
-    image = torch.cat([torch.where(valid > 0, radiance, 0.0), valid], dim=1)
-    sums: Tensor = _WeightedSum.apply(image, softmax_numerators(logits), size)  # type: ignore[no-untyped-call]
-    return sums[:, :-1] / sums[:, -1:]
+    return torch.cat([torch.where(valid > 0, radiance, 0.0), valid], dim=1)
+
+
+def normalized(sums: Tensor) -> Tensor:
+    """Weighted sums [B,C+1,H,W] over their weights, the last channel; NaN where those are 0."""
+    weights = sums[:, -1:]
+    # Divided by 1 there: a gradient through 0/0 would be NaN even where nobody reads it.
+    means = sums[:, :-1] / torch.where(weights > 0, weights, 1.0)
+    return torch.where(weights > 0, means, torch.nan)
+
+
+def renormalized(sums: Tensor) -> Tensor:
+    """Weighted sums with their weights as last channel -> means with a mask of 0 and 1 there."""
+    weights = sums[:, -1:]
+    known = weights > 0
+    means = sums[:, :-1] / torch.where(known, weights, 1.0)
+    return torch.cat([means, known.to(sums.dtype)], dim=1)
+
+
+def without_mask(image: Tensor) -> Tensor:
+    """The image [B,C,H,W] of `with_mask`; NaN where not valid."""
+    return torch.where(image[:, -1:] > 0, image[:, :-1], torch.nan)
+
+
+def weighted_sum(image: Tensor, weights: Tensor) -> Tensor:
+    """Sum over each pixel's kernel: image [B,C,H,W], weights [B,k*k,H,W] -> [B,C,H,W]."""
+    sums: Tensor = _WeightedSum.apply(image, weights, kernel_size(weights))  # type: ignore[no-untyped-call]
+    return sums
 
 
 def softmax_numerators(logits: Tensor) -> Tensor:

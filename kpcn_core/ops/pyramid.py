@@ -4,7 +4,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from kpcn_core.ops.kernels import renormalized, with_mask, without_mask
+
 LEVELS = 3
+# Numbers a pixel of an `interpolating_join`.
+JOIN_LOGITS = 6
 
 
 def down(image: Tensor, valid: Tensor | None = None) -> Tensor:
@@ -91,6 +95,64 @@ def compose(scales: list[Tensor], alphas: list[Tensor]) -> Tensor:
     for step, alpha in enumerate(alphas):
         joined = join(scales[-2 - step], joined, alpha)
     return joined
+
+
+def interpolating_join(fine: Tensor, coarse: Tensor, logits: Tensor) -> Tensor:
+    """Join two scales with learned interpolation in place of Eq. 5's boxes.
+
+    out = sum of w_i coarse_i + w_4 low + g (fine - low), with w the softmax of the first five
+    logits, coarse_0..3 the four pixels of the coarse image that are nearest, low the mean of the
+    fine image's 2x2 block, and g the sigmoid of the last logit. Eq. 5 is the case g = 1,
+    w = (alpha, 0, 0, 0, 1 - alpha). Like that it is linear in both images; but where g = 0 none of
+    the fine image's noise is left, and the coarse image shows no blocks.
+
+    NaN in either image means that nothing is known there; it takes no weight.
+
+    Args:
+        fine: [B,C,H,W], H and W even.
+        coarse: [B,C,H/2,W/2].
+        logits: [B,6,H,W].
+    """
+    high, low = (
+        with_mask(image, image.isfinite().all(dim=1, keepdim=True)) for image in (fine, coarse)
+    )
+    return without_mask(interpolating_join_masked(high, low, logits))
+
+
+def interpolating_join_masked(fine: Tensor, coarse: Tensor, logits: Tensor) -> Tensor:
+    """`interpolating_join` of images that come with their masks [B,C+1,H,W]; so does the result."""
+    low = down_masked(fine)
+    nearest = functional.pad(coarse, [1, 1, 1, 1], mode="replicate")
+    # Weights [B,5,4,h,w]: of each source, for the four fine pixels of a coarse one, row by row.
+    folded = functional.pixel_unshuffle(logits[:, :5].softmax(dim=1), 2)
+    weights = folded.view(folded.shape[0], 5, 4, *low.shape[-2:])
+    quarters = [
+        _interpolated(nearest, low, weights[:, :, quarter], quarter // 2, quarter % 2)
+        for quarter in range(4)
+    ]
+    joined = renormalized(functional.pixel_shuffle(torch.stack(quarters, dim=2).flatten(1, 2), 2))
+    height, width = fine.shape[-2:]
+    detail = (fine[:, :-1] - up(low[:, :-1], height, width)) * fine[:, -1:]
+    added = torch.sigmoid(logits[:, 5:]) * detail
+    return torch.cat([joined[:, :-1] + added, joined[:, -1:]], dim=1)
+
+
+def down_masked(image: Tensor) -> Tensor:
+    """`down` of an image that comes with its mask [B,C+1,H,W], H and W even; so does the result."""
+    return renormalized(functional.avg_pool2d(image, 2))
+
+
+def _interpolated(padded: Tensor, low: Tensor, weights: Tensor, row: int, column: int) -> Tensor:
+    """One of the four fine pixels of every coarse pixel, with its mask [B,C+1,h,w]."""
+    height, width = low.shape[-2:]
+    total = weights[:, 4:5] * low
+    # Left and upper pixels lie nearer to the left and upper neighbours, the others to the others.
+    for index, (down_by, right_by) in enumerate(
+        ((1, 1), (1, 2 * column), (2 * row, 1), (2 * row, 2 * column))
+    ):
+        there = padded[..., down_by : down_by + height, right_by : right_by + width]
+        total = total + weights[:, index : index + 1] * there
+    return total
 
 
 def _block_sum(image: Tensor) -> Tensor:

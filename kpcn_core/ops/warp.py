@@ -2,30 +2,50 @@
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 
-def warp(image: Tensor, motion: Tensor) -> tuple[Tensor, Tensor]:
+def warp(image: Tensor, motion: Tensor, origin: tuple[int, int] = (0, 0)) -> tuple[Tensor, Tensor]:
     """Fetch for every pixel p the image at p + motion(p), bilinearly.
 
     With `motion` from this frame to a neighbour, and the neighbour's image, the result is the
     neighbour seen from this frame (paper §3.3).
 
+    Positions are kept as a whole pixel and a fraction, so that the result does not depend on where
+    in a frame an image starts. Fastest for images whose channels lie together (channels-last).
+
     Args:
         image: [B,C,H,W]
-        motion: pixels, +x right, +y down [B,2,H,W]
+        motion: pixels, +x right, +y down [B,2,h,w]
+        origin: row and column of motion's first pixel in the image.
 
     Returns:
-        The warped image [B,C,H,W], and a mask [B,1,H,W]: 1 where p + motion(p) is in the image,
+        The warped image [B,C,h,w], and a mask [B,1,h,w]: 1 where p + motion(p) is in the image,
         else 0; there the image's border is repeated.
     """
     height, width = image.shape[-2:]
-    x = torch.arange(width, device=motion.device, dtype=motion.dtype) + motion[:, 0]
-    y = torch.arange(height, device=motion.device, dtype=motion.dtype)[:, None] + motion[:, 1]
-    # grid_sample's -1 and 1 are the outer edges of the outermost pixels.
-    grid = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], dim=-1)
-    inside = (grid.abs() <= 1).all(dim=-1)
-    warped = functional.grid_sample(
-        image, torch.nan_to_num(grid), padding_mode="border", align_corners=False
-    )
-    return warped, inside[:, None].to(image.dtype)
+    finite = torch.isfinite(motion).all(dim=1)
+    steps = torch.where(finite[:, None], motion, 0.0).clamp(-1e6, 1e6)
+    column, right, x_inside = _positions(steps[:, 0], width, origin[1], dim=-1)
+    row, below, y_inside = _positions(steps[:, 1], height, origin[0], dim=-2)
+    inside = finite & x_inside & y_inside
+    pixels = image.permute(0, 2, 3, 1).reshape(-1, image.shape[1])
+    first = torch.arange(image.shape[0], device=image.device).view(-1, 1, 1) * (height * width)
+    warped = torch.zeros((), dtype=image.dtype, device=image.device)
+    for y, y_weight in ((row, 1 - below), (row + 1, below)):
+        for x, x_weight in ((column, 1 - right), (column + 1, right)):
+            index = first + y.clamp(0, height - 1) * width + x.clamp(0, width - 1)
+            taken = pixels.index_select(0, index.flatten()).view(*index.shape, -1)
+            warped = warped + taken * (y_weight * x_weight)[..., None].to(image.dtype)
+    return warped.permute(0, 3, 1, 2), inside[:, None].to(image.dtype)
+
+
+def _positions(steps: Tensor, length: int, start: int, dim: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Whole pixel, fraction to the next, and whether it is inside, along one axis [B,h,w]."""
+    whole = steps.floor()
+    count = torch.arange(steps.shape[dim], device=steps.device) + start
+    pixel = whole.long() + (count[:, None] if dim == -2 else count)
+    fraction = steps - whole
+    # The outermost pixels reach half a pixel beyond their centres.
+    low = (pixel > -1) | ((pixel == -1) & (fraction >= 0.5))
+    high = (pixel < length - 1) | ((pixel == length - 1) & (fraction <= 0.5))
+    return pixel, fraction, low & high

@@ -1,0 +1,168 @@
+"""Windows and asymmetry on static scenes (docs/results.md; paper Fig. 12, 15, 17, 18).
+
+A scene in which nothing moves is rendered several times with different seeds, as if the renders
+were frames of a shot. What still changes from frame to frame after denoising is instability; and
+over the seeds, the error has a variance (residual noise) and a square of the mean (bias).
+
+Example:
+    python -m benchmarks.windows scenes --scenes bathroom staircase2 --spp 8
+"""
+
+import argparse
+import json
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import provenance
+from kpcn_core import exr, metrics, oidn
+from kpcn_core.atomic import check_writable, replaced
+from kpcn_core.denoiser import DEFAULT_MODEL, Denoiser
+from kpcn_core.frame import Frame, Pixels
+from kpcn_core.provenance import weights_name
+from kpcn_core.sequence_denoiser import SequenceDenoiser
+
+SIZE = {"resx": "320", "resy": "180"}
+SEED = 1000
+WINDOWS = (1, 3, 5, 7)
+ASYMMETRIES = (1.0, 2.0, 4.0, 10.0)
+OUTPUT = Path(__file__).with_name("windows.json")
+PACKAGES = ("pyoidn", "mitsuba", "torchmetrics", "numpy")
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one way of denoising gives; means over the frames in the middle of the shot.
+
+    Attributes:
+        scene: which.
+        method: how.
+        smape: error against the reference.
+        dssim: likewise.
+        instability: mean DSSIM of adjacent frames (paper Fig. 12).
+        variance: mean over pixels of the relative variance over the frames.
+        bias: mean over pixels of the relative squared difference of the mean to the reference.
+    """
+
+    scene: str
+    method: str
+    smape: float
+    dssim: float
+    instability: float
+    variance: float
+    bias: float
+
+
+def shot(scene: Path, folder: Path, spp: int, count: int) -> list[Path]:
+    """A static scene rendered with different seeds; what is there already is kept."""
+    paths = [folder / f"{scene.parent.name}_{spp}.{index:04d}.exr" for index in range(count)]
+    missing = [index for index, path in enumerate(paths) if not path.exists()]
+    if missing:
+        from kpcn_core.renderers.mitsuba import MitsubaRenderer
+
+        renderer = MitsubaRenderer.from_file(scene, SIZE)
+        for index in missing:
+            frame = renderer.render(spp, SEED + index).frame()
+            still = np.zeros((2, *frame.size), np.float32)
+            exr.write_frame(paths[index], frame.with_aovs(forward=still, backward=still))
+    return paths
+
+
+def measured(scene: str, method: str, images: Sequence[Pixels], reference: Pixels) -> Row:
+    """All figures of one method."""
+    stack = np.stack(images).astype(np.float64)
+    mean = stack.mean(axis=0)
+    square = np.square(reference.astype(np.float64)) + 1e-2
+    return Row(
+        scene,
+        method,
+        smape=statistics.fmean(metrics.smape(image, reference) for image in images),
+        dssim=statistics.fmean(metrics.dssim(image, reference) for image in images),
+        instability=statistics.fmean(metrics.dssim(a, b) for a, b in pairwise(images)),
+        variance=float((stack.var(axis=0, ddof=1) / square).mean()),
+        bias=float((np.square(mean - reference) / square).mean()),
+    )
+
+
+def rows(scene: str, paths: Sequence[Path], reference: Pixels, denoiser: Denoiser) -> Iterator[Row]:
+    """Every method on the frames that have a whole window of the largest size."""
+    reach = max(WINDOWS) // 2
+    middle = range(reach, len(paths) - reach)
+    noisy = [exr.read(paths[index]) for index in middle]
+    yield measured(scene, "noisy", [frame["color"] for frame in noisy], reference)
+    yield measured(scene, "OIDN high", _colors(map(oidn.denoise, noisy)), reference)
+    for window in WINDOWS:
+        side = window // 2
+        sequence = SequenceDenoiser(denoiser, paths, exr.read, side, side)
+        images = _colors(sequence.denoise(index) for index in middle)
+        yield measured(scene, f"kpcn, window {window}", images, reference)
+    for window in (1, max(WINDOWS)):
+        side = window // 2
+        sequence = SequenceDenoiser(denoiser, paths, exr.read, side, side)
+        kept: dict[float, list[Pixels]] = {slope: [] for slope in ASYMMETRIES}
+        for index in middle:
+            for slope, images in kept.items():
+                images.append(sequence.denoise(index, slope)["color"])
+        for slope, images in kept.items():
+            title = f"kpcn, window {window}, λ = {slope:g}"
+            yield measured(scene, title, images, reference)
+
+
+def table(found: Sequence[Row]) -> str:
+    """The rows of a scene as Markdown."""
+    names = ("smape", "dssim", "instability", "variance", "bias")
+    lines = [f"| {found[0].scene} | SMAPE | DSSIM | instability | variance | bias² |"]
+    lines.append("| --- | ---: | ---: | ---: | ---: | ---: |")
+    for row in found:
+        values = asdict(row)
+        lines.append(f"| {row.method} | " + " | ".join(f"{values[n]:.4f}" for n in names) + " |")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Render what is missing, measure, print, write."""
+    options = _parser().parse_args(arguments)
+    check_writable(options.json, overwrite=True)
+    denoiser = Denoiser.load(options.model, options.device)
+    found: list[Row] = []
+    for scene in options.scenes:
+        folder = options.scenes_folder / scene
+        paths = shot(folder / "scene.xml", options.renders, options.spp, options.frames)
+        reference = exr.read(folder / "reference.exr")["color"]
+        lines = list(rows(scene, paths, reference, denoiser))
+        print(f"\n{table(lines)}", flush=True)
+        found += lines
+    origin = provenance.collect("benchmarks.windows", denoiser.device, PACKAGES)
+    origin["weights"] = weights_name(options.model)
+    _write(options.json, found, origin, options.spp)
+
+
+def _colors(frames: Iterator[Frame]) -> list[Pixels]:
+    return [frame["color"] for frame in frames]
+
+
+def _write(path: Path, found: Sequence[Row], origin: Mapping[str, str], spp: int) -> None:
+    content = {"provenance": dict(origin), "spp": spp, "rows": [asdict(row) for row in found]}
+    with replaced(path, overwrite=True) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("scenes_folder", type=Path, help="holds SCENE/{scene.xml,reference.exr}")
+    parser.add_argument("--scenes", nargs="+", required=True)
+    parser.add_argument("--renders", type=Path, default=Path("runs/validation"))
+    parser.add_argument("--spp", type=int, default=8)
+    parser.add_argument("--frames", type=int, default=10)
+    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--json", type=Path, default=OUTPUT)
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""One window, or a region of it, through the network: tensors of any size in, filtered images out.
+
+Sizes are padded to what the network reads by pixels that are not valid, and cut back.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from kpcn_core.features import Component
+from kpcn_core.model.network import Network, Origin
+from kpcn_core.model.reconstruction import (
+    Image,
+    Shares,
+    motion_pyramid,
+    neighbours,
+    reconstruct,
+    slope_pyramid,
+)
+from kpcn_core.model.temporal import Context
+
+
+def encode(
+    network: Network, parts: Mapping[str, Component], aovs: Mapping[str, Tensor], encoder: str
+) -> list[Tensor]:
+    """Features of one frame at every scale, finest first; of its size rounded up.
+
+    Args:
+        network: whose encoder reads the frame.
+        parts: the components of the frame, see `features.components`.
+        aovs: its AOVs [B,C,H,W].
+        encoder: name of the encoder.
+    """
+    alignment = network.config.alignment
+    grown = {name: _padded_component(part, alignment) for name, part in parts.items()}
+    guides = {name: padded(aov, alignment) for name, aov in aovs.items()}
+    planes = network.planes(grown, guides, encoder)
+    ordered = [level.contiguous(memory_format=torch.channels_last) for level in planes]
+    return network.encode(ordered, encoder)
+
+
+def gather(
+    network: Network,
+    frames: Sequence[list[Tensor]],
+    motion: Sequence[Tensor],
+    centre: int,
+    origins: Sequence[Origin] | None = None,
+) -> list[Context]:
+    """Features of all frames of a window together, at every scale (paper §3.3)."""
+    pyramids = [_motion(network, vectors) for vectors in motion]
+    return network.window(frames, pyramids, centre, origins)
+
+
+def around(
+    network: Network,
+    contexts: Sequence[Context],
+    window: Sequence[Mapping[str, Image]],
+    motion: Sequence[Tensor],
+    centre: int,
+    origins: Sequence[Origin] | None = None,
+) -> Shares | None:
+    """What the other frames of a window add to its centre; the same for every lambda.
+
+    Args:
+        network: predicts the kernels.
+        contexts: see `gather`.
+        window: the components of every frame.
+        motion: from the centre to each frame, pixels [B,2,H,W].
+        centre: index of the centre frame.
+        origins: see `Network.window`.
+    """
+    images = [_padded_images(frame, network.config.alignment) for frame in window]
+    pyramids = [_motion(network, vectors) for vectors in motion]
+    return neighbours(network, contexts, images, pyramids, centre, origins)
+
+
+def render(
+    network: Network,
+    contexts: Sequence[Context],
+    images: Mapping[str, Image],
+    others: Shares | None = None,
+    slope: Tensor | None = None,
+) -> dict[str, Tensor]:
+    """Filter the centre frame of a window: all that a new lambda costs (paper §4.3).
+
+    Args:
+        network: predicts the kernels.
+        contexts: see `gather`.
+        images: the components of the frame.
+        others: see `around`.
+        slope: log(lambda) of every pixel [B,1,H,W]; None is lambda = 1.
+
+    Returns:
+        Component to the filtered image [B,C,H,W]; NaN where no kernel covers a valid pixel.
+    """
+    alignment, scales = network.config.alignment, network.config.scales
+    height, width = next(iter(images.values())).valid.shape[-2:]
+    if slope is not None:
+        contexts = network.specialize(contexts, slope_pyramid(padded(slope, alignment), scales))
+    filtered = reconstruct(network, contexts, _padded_images(images, alignment), others)
+    return {name: image[..., :height, :width] for name, image in filtered.items()}
+
+
+def _padded_images(images: Mapping[str, Image], alignment: int) -> dict[str, Image]:
+    return {
+        name: Image(padded(image.radiance, alignment), padded(image.valid, alignment))
+        for name, image in images.items()
+    }
+
+
+def padded(image: Tensor, alignment: int, value: float = 0.0) -> Tensor:
+    """An image [B,C,H,W] grown to the right and below, up to multiples of the alignment."""
+    height, width = image.shape[-2:]
+    right, below = -width % alignment, -height % alignment
+    return functional.pad(image, [0, right, 0, below], value=value) if right or below else image
+
+
+def _motion(network: Network, vectors: Tensor) -> list[Tensor]:
+    # No number leads nowhere: pixels that are not there must read nothing of other frames.
+    grown = padded(vectors, network.config.alignment, torch.nan)
+    return motion_pyramid(grown, network.config.scales)
+
+
+def _padded_component(part: Component, alignment: int) -> Component:
+    return replace(
+        part,
+        radiance=padded(part.radiance, alignment),
+        variance=None if part.variance is None else padded(part.variance, alignment),
+        valid=padded(part.valid, alignment),
+    )

@@ -1,0 +1,124 @@
+"""From kernels to images: every scale of every frame filtered, and joined (paper Fig. 3, 4).
+
+All of it is linear in the colors, so any further layer can ride along with a component.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from torch import Tensor
+
+from kpcn_core.model.network import Network, Origin
+from kpcn_core.model.temporal import Context
+from kpcn_core.ops.kernels import renormalized, with_mask, without_mask
+from kpcn_core.ops.pyramid import down, down_masked, down_motion
+from kpcn_core.ops.reposition import Share, masked_share, masked_share_in_place, together
+
+Shares = list[dict[str, Share]]  # of every scale, component by component
+
+
+class Image(NamedTuple):
+    """What kernels are applied to.
+
+    Attributes:
+        radiance: a component's linear values in its first three channels, then those of further
+            layers that shall be filtered like it [B,C,H,W]; 0 where not valid.
+        valid: 1 where a pixel may be read, else 0 [B,1,H,W].
+    """
+
+    radiance: Tensor
+    valid: Tensor
+
+    def pyramid(self, scales: int) -> list[Tensor]:
+        """The image with its mask at every scale, finest first [B,C+1,h,w]."""
+        found = [with_mask(self.radiance, self.valid)]
+        for _ in range(scales - 1):
+            found.append(down_masked(found[-1]))
+        return found
+
+
+def neighbours(
+    network: Network,
+    contexts: Sequence[Context],
+    window: Sequence[Mapping[str, Image]],
+    motion: Sequence[Sequence[Tensor]],
+    centre: int,
+    origins: Sequence[Origin] | None = None,
+) -> Shares | None:
+    """What all frames but the centre add to it: the part that no lambda changes.
+
+    Args:
+        network: predicts the kernels.
+        contexts: of every scale, finest first.
+        window: the components of every frame, all the same ones in the same order.
+        motion: from the centre to each frame, at every scale, in its pixels [B,2,h,w].
+        centre: index of the centre frame.
+        origins: see `Network.window`.
+
+    Returns:
+        None if there is no other frame.
+    """
+    others = [frame for frame in range(len(window)) if frame != centre]
+    if not others:
+        return None
+    names = list(window[centre])
+    starts = origins or [(0, 0)] * len(window)
+    found: list[dict[str, list[Share]]] = [{name: [] for name in names} for _ in contexts]
+    for frame in others:
+        pyramids = {name: image.pyramid(len(contexts)) for name, image in window[frame].items()}
+        for scale, context in enumerate(contexts):
+            logits = network.neighbour_logits(context, scale, frame, names)
+            start = (starts[frame][0] >> scale, starts[frame][1] >> scale)
+            for name in names:
+                found[scale][name].append(
+                    masked_share(pyramids[name][scale], logits[name], motion[frame][scale], start)
+                )
+    return [{name: together(each) for name, each in shares.items()} for shares in found]
+
+
+def reconstruct(
+    network: Network,
+    contexts: Sequence[Context],
+    images: Mapping[str, Image],
+    around: Shares | None = None,
+) -> dict[str, Tensor]:
+    """Filter the centre frame of a window.
+
+    Args:
+        network: predicts the kernels.
+        contexts: of every scale, finest first.
+        images: the components of the centre frame.
+        around: see `neighbours`.
+
+    Returns:
+        Component to the filtered image [B,C,H,W]; NaN where no kernel covers a valid pixel.
+    """
+    names = list(images)
+    pyramids = {name: image.pyramid(len(contexts)) for name, image in images.items()}
+    joined: dict[str, Tensor] = {}
+    for scale in reversed(range(len(contexts))):
+        logits = network.logits(contexts[scale], scale, names)
+        for name in names:
+            here = masked_share_in_place(pyramids[name][scale], logits[name])
+            shares = [here] if around is None else [here, around[scale][name]]
+            filtered = renormalized(together(shares).sums)
+            coarser = joined.get(name)
+            joined[name] = (
+                filtered
+                if coarser is None
+                else network.join(filtered, coarser, logits.get(f"{name}.join"))
+            )
+    return {name: without_mask(image) for name, image in joined.items()}
+
+
+def motion_pyramid(motion: Tensor, scales: int) -> list[Tensor]:
+    """Motion [B,2,H,W] at every scale, finest first."""
+    return [motion, *(down_motion(motion, 2**scale) for scale in range(1, scales))]
+
+
+def slope_pyramid(slope: Tensor, scales: int) -> list[Tensor]:
+    """log(lambda) [B,1,H,W] at every scale, finest first."""
+    found = [slope]
+    for _ in range(scales - 1):
+        found.append(down(found[-1]))
+    return found

@@ -1,0 +1,201 @@
+"""A frame on the device: what the network reads of it, and what its kernels are applied to."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kpcn_core import features
+from kpcn_core.errors import InvalidPixels, MissingAov, UnknownName
+from kpcn_core.features import Component
+from kpcn_core.frame import Frame, Pixels
+from kpcn_core.model.reconstruction import Image
+from kpcn_core.ops.trajectory import trajectories
+
+log = logging.getLogger(__name__)
+
+# What a further layer can be filtered like -> the component whose kernels it gets.
+LIKE = {
+    "diffuse": "irradiance",
+    "specular": "specular",
+    "emission": "emission",
+    "albedo": "albedo",
+    "color": "specular",
+}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A frame on the device.
+
+    Attributes:
+        frame: as it was read.
+        gain: exposure factor [1,1,1,1].
+        parts: its components, exposed; what the network reads.
+        aovs: its AOVs [1,C,H,W]; of which the network reads the guides.
+        images: its components, exposed, each followed by the further layers that are filtered like
+            it; what the kernels are applied to.
+        riders: component to the names of those layers, in their order.
+    """
+
+    frame: Frame
+    gain: Tensor
+    parts: Mapping[str, Component]
+    aovs: Mapping[str, Tensor]
+    images: Mapping[str, Image]
+    riders: Mapping[str, list[str]]
+
+    def images_at(self, gain: Tensor) -> dict[str, Image]:
+        """The images at the exposure of another frame, so that both can be summed."""
+        factor = gain / self.gain
+        return {
+            name: image if name == "albedo" else Image(image.radiance * factor, image.valid)
+            for name, image in self.images.items()
+        }
+
+    def components(self, filtered: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The components of filtered images, still exposed."""
+        return {name: image[:, :3] for name, image in filtered.items()}
+
+    def layers(self, filtered: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The further layers of filtered images, in the units of the frame."""
+        found: dict[str, Tensor] = {}
+        for name, riders in self.riders.items():
+            sizes = [3, *(_planes(self.frame, rider) for rider in riders)]
+            pieces = torch.split(filtered[name], sizes, dim=1)[1:]
+            factor = torch.ones_like(self.gain) if name == "albedo" else 1 / self.gain
+            if name == "irradiance":
+                factor = factor * features.demodulator(filtered["albedo"][:, :3])
+            found |= {rider: piece * factor for rider, piece in zip(riders, pieces, strict=True)}
+        return found
+
+
+def prepare(frame: Frame, split: bool, like: Mapping[str, str], device: torch.device) -> Prepared:
+    """Bring a frame to the device.
+
+    Args:
+        frame: needs "color".
+        split: whether diffuse light is filtered by itself, where the frame has it.
+        like: name of a layer of `frame.layers`, or "alpha", to one of `LIKE`.
+        device: where to compute.
+
+    Raises:
+        InvalidPixels: a component has not one finite pixel.
+        MissingAov: a layer is to be filtered like something that the frame lacks.
+    """
+    aovs = {name: tensor(pixels, device) for name, pixels in frame.aovs.items()}
+    gain = features.exposure(aovs["color"])
+    parts = features.components(aovs, gain, split)
+    for part in parts.values():
+        _report_invalid(frame, part)
+    riders = _riders(frame, parts, like)
+    images = {
+        name: _image(part, [_exposed(frame, name, one, aovs, gain) for one in riders[name]])
+        for name, part in parts.items()
+    }
+    return Prepared(frame, gain, parts, aovs, images, riders)
+
+
+def motion_of(window: list[Prepared], centre: int) -> list[Tensor]:
+    """Motion from the centre frame of a window to each [1,2,H,W], from the frames' own vectors.
+
+    Raises:
+        MissingAov: a frame has no motion in a direction that is needed.
+        InvalidPixels: the frames differ in size.
+    """
+    size = window[centre].frame.size
+    vectors: dict[str, list[Tensor]] = {"forward": [], "backward": []}
+    for index, one in enumerate(window):
+        if one.frame.size != size:
+            raise InvalidPixels(
+                f"{one.frame.label}: is {list(one.frame.size)} pixels; the other frames of its "
+                f"window are {list(size)}. Denoise it by itself with --window 1."
+            )
+        for aov, needed in (
+            ("forward", centre <= index < len(window) - 1),
+            ("backward", 0 < index <= centre),
+        ):
+            if needed and aov not in one.aovs:
+                raise MissingAov(
+                    f"{one.frame.label}: a window needs motion vectors, and the frame has no AOV "
+                    f"'{aov}'; it has {', '.join(one.frame.aovs)}. Map a layer to it with "
+                    f"--aov {aov}=LAYER, let it be estimated (--flow), or use --window 1."
+                )
+            known = one.aovs.get(aov)
+            vectors[aov].append(torch.zeros_like(one.gain) if known is None else known)
+    if len(window) == 1:
+        return [torch.zeros_like(window[0].aovs["color"][:, :2])]
+    still = torch.zeros_like(window[centre].aovs["color"][:, :2])
+    forward, backward = (
+        [still if one.numel() == 1 else one for one in vectors[aov]] for aov in vectors
+    )
+    return trajectories(forward, backward, centre)
+
+
+def tensor(pixels: Pixels, device: torch.device) -> Tensor:
+    """Pixels [C,H,W] as a batch of one on the device."""
+    return torch.from_numpy(np.ascontiguousarray(pixels))[None].to(device)
+
+
+def _riders(
+    frame: Frame, parts: Mapping[str, Component], like: Mapping[str, str]
+) -> dict[str, list[str]]:
+    """Component to the layers that are filtered like it."""
+    riders: dict[str, list[str]] = {name: [] for name in parts}
+    for layer, model in like.items():
+        if model not in LIKE:
+            raise UnknownName(
+                f"Layer '{layer}' cannot be filtered like '{model}'; there are {', '.join(LIKE)}."
+            )
+        whole = "irradiance" not in parts
+        # The kernels of the albedo know silhouettes; without them, those of the color do.
+        name = "specular" if whole and model in ("color", "albedo") else LIKE[model]
+        if name not in riders or (model == "color" and not whole):
+            raise MissingAov(
+                f"{frame.label}: layer '{layer}' is to be filtered like '{model}', which is not "
+                f"filtered by itself in this frame; its components are {', '.join(parts)}."
+            )
+        riders[name].append(layer)
+    return riders
+
+
+def _exposed(
+    frame: Frame, component: str, layer: str, aovs: Mapping[str, Tensor], gain: Tensor
+) -> Tensor:
+    """A further layer [1,C,H,W] in the units of the component that it is filtered like."""
+    pixels = frame["alpha"] if layer == "alpha" else frame.layers[layer]
+    values = tensor(pixels, gain.device)
+    if component == "albedo":
+        return values
+    if component == "irradiance":
+        return values * (gain / features.demodulator(aovs["albedo"]))
+    return values * gain
+
+
+def _planes(frame: Frame, layer: str) -> int:
+    return len(frame["alpha"] if layer == "alpha" else frame.layers[layer])
+
+
+def _image(part: Component, riders: list[Tensor]) -> Image:
+    radiance = torch.cat([part.radiance, *riders], dim=1)
+    finite = torch.isfinite(radiance).all(dim=1, keepdim=True)
+    valid = part.valid * finite
+    return Image(torch.where(valid > 0, radiance, 0.0), valid)
+
+
+def _report_invalid(frame: Frame, component: Component) -> None:
+    invalid = int((component.valid == 0).sum())
+    total = component.valid.numel()
+    if invalid == total:
+        raise InvalidPixels(
+            f"{frame.label}: all {total} pixels of the component '{component.name}' are NaN or "
+            f"Inf; there is nothing to filter. Render the frame again."
+        )
+    if invalid:
+        log.warning(
+            "%s: %d of %d pixels of the component '%s' are NaN or Inf; left out of every kernel",
+            frame.label, invalid, total, component.name,
+        )  # fmt: skip

@@ -1,0 +1,84 @@
+"""Regions of frames: what a tile reads of the centre frame, and of the others, where motion leads.
+
+A region is computed like a small frame of its own, so all of them start at multiples of the
+network's alignment.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from kpcn_core.model.reconstruction import Image
+
+
+class Region(NamedTuple):
+    """A rectangle of pixels."""
+
+    rows: slice
+    columns: slice
+
+    def of(self, image: Tensor) -> Tensor:
+        """The part of an image [B,C,H,W]."""
+        return image[..., self.rows, self.columns]
+
+    def of_image(self, image: Image) -> Image:
+        """The part of what kernels are applied to."""
+        return Image(self.of(image.radiance), self.of(image.valid))
+
+    def of_features(self, features: list[Tensor], fold: int) -> list[Tensor]:
+        """The part of a frame's features, each scale half the size of the one before."""
+        alignment = fold * 2 ** (len(features) - 1)
+        rows, columns = (_ceiled(pixels, alignment) for pixels in self)
+        return [
+            level[..., _shrunk(rows, fold * 2**scale), _shrunk(columns, fold * 2**scale)]
+            for scale, level in enumerate(features)
+        ]
+
+
+def whole(height: int, width: int) -> Region:
+    """All of a frame."""
+    return Region(slice(0, height), slice(0, width))
+
+
+def reached(
+    motion: Tensor, tile: Region, margin: int, alignment: int, height: int, width: int
+) -> Region:
+    """What of another frame the kernels of a tile can read.
+
+    Args:
+        motion: from the pixels of the tile to the other frame [1,2,h,w].
+        tile: where those are.
+        margin: how far around the end of a vector is read, pixels.
+        alignment: what the region's start must be a multiple of.
+        height: of the frame.
+        width: of the frame.
+    """
+    rows = torch.arange(tile.rows.start, tile.rows.stop, device=motion.device)[:, None]
+    columns = torch.arange(tile.columns.start, tile.columns.stop, device=motion.device)
+    y, x = rows + motion[0, 1], columns + motion[0, 0]
+    inside = (y > -1) & (y < height) & (x > -1) & (x < width)
+    if not inside.any():
+        return Region(slice(0, min(alignment, height)), slice(0, min(alignment, width)))
+    return Region(
+        _around(y[inside], margin, alignment, height),
+        _around(x[inside], margin, alignment, width),
+    )
+
+
+def origin(tile: Region, other: Region) -> tuple[int, int]:
+    """Row and column of a tile's first pixel, counted from another region's first."""
+    return tile.rows.start - other.rows.start, tile.columns.start - other.columns.start
+
+
+def _around(positions: Tensor, margin: int, alignment: int, end: int) -> slice:
+    first = max(0, int(positions.min()) - margin) // alignment * alignment
+    return slice(first, min(end, int(positions.max()) + margin + 1))
+
+
+def _ceiled(pixels: slice, alignment: int) -> slice:
+    return slice(pixels.start, -(-pixels.stop // alignment) * alignment)
+
+
+def _shrunk(pixels: slice, factor: int) -> slice:
+    return slice(pixels.start // factor, pixels.stop // factor)
