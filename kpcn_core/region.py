@@ -57,7 +57,9 @@ def reached(
     rows = torch.arange(tile.rows.start, tile.rows.stop, device=motion.device)[:, None]
     columns = torch.arange(tile.columns.start, tile.columns.stop, device=motion.device)
     y, x = rows + motion[0, 1], columns + motion[0, 0]
-    inside = (y > -1) & (y < height) & (x > -1) & (x < width)
+    # The coarsest pixels are as large as the alignment, and reach beyond the frame.
+    inside = (y > -alignment) & (y < height + alignment)
+    inside &= (x > -alignment) & (x < width + alignment)
     if not inside.any():
         return Region(slice(0, min(alignment, height)), slice(0, min(alignment, width)))
     return Region(

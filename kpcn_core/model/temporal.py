@@ -91,6 +91,6 @@ class TemporalFeatures(nn.Module):
             pair = functional.relu(asked + self.other(moved))
             gathered = gathered + self.gather(pair) * inside
             count = count + inside
-            links.append(self.link(pair))
+            links.append(self.link(pair) * inside)
         # The mean, so that windows of any length look alike.
         return Context(self.blocks(here + gathered / count.clamp(min=1.0)), links)
