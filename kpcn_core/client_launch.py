@@ -45,8 +45,8 @@ def find_python(
         return executable
     raise WorkerFailed(
         f"Expected a Python with kpcn; the running program is {executable or 'unknown'}. Set "
-        f"KPCN_PYTHON to the Python in which kpcn is installed, or write "
-        f'{{"python": "PATH"}} to {config}.'
+        f"KPCN_PYTHON to the Python in which kpcn is installed, or run `kpcn install` there, which "
+        f"notes it in {config}."
     )
 
 

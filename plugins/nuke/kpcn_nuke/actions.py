@@ -20,10 +20,8 @@ from kpcn_nuke.session import NodeJob
 
 _last: dict[str, Prepared] = {}  # by full name of a node: what `live` asks for again
 
-Action = Callable[[nuke.Node], None]
 
-
-def _told(action: Action) -> Action:
+def _told(action: Callable[[nuke.Node], None]) -> Callable[[nuke.Node], None]:
     """Tell the artist what went wrong; in terminal mode, whoever called."""
 
     @functools.wraps(action)

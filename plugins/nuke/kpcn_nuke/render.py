@@ -103,7 +103,7 @@ def _keep(fresh: Path, kept: Path) -> None:
         fresh.replace(kept)
 
 
-@lru_cache
+@lru_cache(maxsize=1)
 def _session_folder() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="kpcn-", dir=os.environ.get("NUKE_TEMP_DIR")))
     register(shutil.rmtree, folder, ignore_errors=True)

@@ -1,0 +1,199 @@
+"""`kpcn install`: what it adds, what it leaves alone, and that it can be undone."""
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from kpcn_core import client_launch, install
+from kpcn_core.cli.main import main
+from tests.test_imports import ROOT, host_modules
+
+THEIRS = [
+    "",
+    "import nuke\nnuke.pluginAddPath('./gizmos')\n",
+    "# no newline at the end",
+    "import nuke\r\n# Windows\r\n",
+    "# caf\udce9, which is no UTF-8\n",
+]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An account of its own."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("APPDATA", str(tmp_path / "config"))
+    monkeypatch.delenv("KPCN_PYTHON", raising=False)
+    return tmp_path
+
+
+def run(*words: str) -> str:
+    result = CliRunner().invoke(main, ["install", *words])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def refused(*words: str) -> str:
+    result = CliRunner().invoke(main, ["install", *words])
+    assert result.exit_code == 1, result.output
+    return result.output
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    return path
+
+
+@pytest.mark.parametrize("theirs", THEIRS)
+def test_what_is_there_stays_and_comes_back(home: Path, theirs: str) -> None:
+    init = write(home / ".nuke" / "init.py", theirs)
+    before = init.read_bytes()
+    run("nuke")
+    after = init.read_bytes()
+    assert after.startswith(before)
+    assert f'nuke.pluginAddPath("{(ROOT / "plugins" / "nuke").as_posix()}")'.encode() in after
+    compile(after.decode("latin-1"), "init.py", "exec")
+    assert (b"\r\n" in after) == (b"\r\n" in before)
+    assert "Nothing to change" in run("nuke")
+    run("nuke", "--uninstall")
+    assert (init.read_bytes() if init.exists() else b"") == before
+    assert "Nothing to change" in run("nuke", "--uninstall")
+
+
+def test_a_home_that_is_not_there_is_made(home: Path) -> None:
+    output = run("nuke", "--home", str(home / "studio"))
+    assert (home / "studio" / "init.py").exists()
+    assert f"changed {home / 'studio' / 'init.py'}" in output
+    assert not (home / ".nuke").exists()
+
+
+def test_the_client_finds_this_python_afterwards(home: Path) -> None:
+    note = client_launch.config_path()
+    write_note(note, {"cache": "/big", "python": "/gone/python"})
+    run("nuke")
+    assert json.loads(note.read_text()) == {"cache": "/big", "python": sys.executable}
+    assert client_launch.find_python(executable="/opt/Nuke15.1") == sys.executable
+    run("nuke", "--uninstall")
+    assert json.loads(note.read_text())["python"] == sys.executable  # other hosts use it
+
+
+def write_note(path: Path, content: object) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(content))
+
+
+def test_a_dry_run_shows_all_and_changes_nothing(home: Path) -> None:
+    init = write(home / ".nuke" / "init.py", "import nuke\n")
+    output = run("nuke", "--dry-run")
+    assert "+nuke.pluginAddPath(" in output
+    assert f'+  "python": "{sys.executable}"' in output
+    assert f"would change {init}" in output
+    assert init.read_text() == "import nuke\n"
+    assert not client_launch.config_path().exists()
+
+
+def test_lines_of_an_older_place_are_replaced(home: Path) -> None:
+    run("nuke")
+    init = home / ".nuke" / "init.py"
+    text = init.read_text()
+    init.write_text("# before\n" + text.replace("plugins/nuke", "elsewhere") + "# after\n")
+    run("nuke")
+    assert init.read_text().count("kpcn: begin") == 1
+    assert "elsewhere" not in init.read_text()
+    run("nuke", "--uninstall")
+    assert init.read_text() == "# before\n# after\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "expected"),
+    [
+        (".nuke/init.py", "# kpcn: begin, and no end\n", "without a line '# kpcn: end'"),
+        ("config/kpcn/config.json", "{", "cannot be changed"),
+        ("config/kpcn/config.json", "[]", "expected an object"),
+    ],
+)
+def test_a_damaged_file_is_refused_and_stays(
+    home: Path, file: str, text: str, expected: str
+) -> None:
+    path = home / file
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    output = refused("nuke")
+    assert str(path) in output
+    assert expected in output
+    assert path.read_text() == text
+
+
+def test_a_read_only_file_is_refused(home: Path) -> None:
+    init = write(home / ".nuke" / "init.py", "import nuke\n")
+    init.chmod(0o444)
+    assert "read-only" in refused("nuke")
+    assert init.read_text() == "import nuke\n"
+
+
+def test_a_host_without_a_plugin_is_unknown() -> None:
+    result = CliRunner().invoke(main, ["install", "povray"])
+    assert result.exit_code == 2
+    assert "'nuke'" in result.output
+
+
+def packaged() -> dict[str, list[Path]]:
+    """Where files go when kpcn is installed."""
+    data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["data-files"]
+    return {
+        folder: [path for pattern in patterns for path in sorted(ROOT.glob(pattern))]
+        for folder, patterns in data.items()
+    }
+
+
+def test_the_wheel_has_the_plugin_and_all_that_it_imports(tmp_path: Path) -> None:
+    for folder, paths in packaged().items():
+        for path in paths:
+            write_copy(path, tmp_path / folder / path.name)
+    plugins = tmp_path / "share" / "kpcn" / "plugins"
+    copies = {path.name for path in (plugins / "host" / "kpcn_core").iterdir()}
+    assert copies == {"__init__.py", *(path.name for path in host_modules())}
+    source, copied = (
+        {path.relative_to(folder) for path in folder.rglob("*") if path.suffix != ".pyc"}
+        for folder in (ROOT / "plugins" / "nuke", plugins / "nuke")
+    )
+    assert {path for path in source if path.name != "__pycache__"} == copied
+    script = f"""
+import sys, types
+sys.modules["nuke"] = types.ModuleType("nuke")
+sys.path.append({str(plugins / "nuke")!r})
+import kpcn_nuke, kpcn_core.client
+print(kpcn_core.client.__file__)
+"""
+    run = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", script], capture_output=True, text=True, check=False
+    )
+    assert run.stdout.startswith(str(plugins / "host")), run.stderr
+
+
+def write_copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(source.read_bytes())
+
+
+def test_an_installed_plugin_is_found_by_pips_own_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Entry:
+        parts = ("..", "..", "share", "kpcn", "plugins", "nuke", "menu.py")
+
+        def locate(self) -> Path:
+            return tmp_path / "share" / "kpcn" / "plugins" / "nuke" / "menu.py"
+
+    monkeypatch.setattr(install, "__file__", str(tmp_path / "lib" / "kpcn_core" / "install.py"))
+    monkeypatch.setattr(install, "files", lambda name: [Entry()])
+    assert install.plugin_folder("nuke") == Entry().locate().parent
+    monkeypatch.setattr(install, "files", lambda name: None)
+    assert "not installed with kpcn" in refused("nuke")
