@@ -6,7 +6,18 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from kpcn_core.ops import pyramid
-from kpcn_core.ops.pyramid import compose, down, down_motion, down_valid, down_variance, join, up
+from kpcn_core.ops.kernels import with_mask, without_mask
+from kpcn_core.ops.pyramid import (
+    JOIN_LOGITS,
+    down,
+    down_masked,
+    down_motion,
+    down_valid,
+    down_variance,
+    interpolating_join,
+    join,
+    up,
+)
 
 SIZES = [(8, 6), (7, 5), (1, 1), (1, 4), (2, 3)]
 
@@ -36,6 +47,46 @@ def slow_join(fine: Tensor, coarse: Tensor, alpha: Tensor) -> Tensor:
             block = (..., y // 2, x // 2)
             result[..., y, x] += alpha[..., y, x] * (coarse[block] - low[block])
     return result
+
+
+def slow_interpolating_join(fine: Tensor, coarse: Tensor, logits: Tensor) -> Tensor:
+    """As its formula is written, pixel by pixel; NaN takes no weight."""
+    result = torch.full_like(fine, torch.nan)
+    height, width = coarse.shape[-2:]
+    low = slow_down(fine, (~fine.isnan().any(dim=1, keepdim=True)).double())
+    low[slow_down(fine.isnan().double(), torch.ones_like(fine[:, :1])) == 1] = torch.nan
+    for b, y, x in torch.cartesian_prod(*map(torch.arange, (len(fine), *fine.shape[-2:]))).tolist():
+        row, column = y // 2, x // 2
+        further_row = min(max(row + (1 if y % 2 else -1), 0), height - 1)
+        further_column = min(max(column + (1 if x % 2 else -1), 0), width - 1)
+        sources = [
+            coarse[b, :, row, column],
+            coarse[b, :, row, further_column],
+            coarse[b, :, further_row, column],
+            coarse[b, :, further_row, further_column],
+            low[b, :, row, column],
+        ]
+        weights = logits[b, :5, y, x].exp()
+        known = [
+            (weight, source)
+            for weight, source in zip(weights, sources, strict=True)
+            if not source.isnan().any()
+        ]
+        if not known:
+            continue
+        total = sum(weight for weight, _ in known)
+        result[b, :, y, x] = sum(weight * source for weight, source in known) / total
+        if not fine[b, :, y, x].isnan().any():
+            detail = fine[b, :, y, x] - low[b, :, row, column]
+            result[b, :, y, x] += torch.sigmoid(logits[b, 5, y, x]) * detail
+    return result
+
+
+def joined_pair(*size: int, channels: int = 3, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    """Two scales and the logits that join them."""
+    fine = rand(2, channels, *size, seed=seed)
+    coarse = rand(2, channels, size[0] // 2, size[1] // 2, seed=seed + 1)
+    return fine, coarse, 6 * rand(2, JOIN_LOGITS, *size, seed=9) - 3
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -117,14 +168,15 @@ def test_alpha_zero_is_the_fine_image_and_consistent_scales_change_nothing() -> 
     assert_close(join(fine, down(fine), rand(1, 1, 7, 9, seed=2)), fine)
 
 
-def test_layers_that_add_up_still_add_up_after_the_joins() -> None:
-    def scales(seed: int) -> list[Tensor]:
-        return [rand(1, 3, size, size, seed=seed + size) for size in (9, 5, 3)]
-
-    first, second = scales(0), scales(100)
-    alphas = [rand(1, 1, size, size, seed=size) for size in (5, 9)]
-    total = [a + b for a, b in zip(first, second, strict=True)]
-    assert_close(compose(first, alphas) + compose(second, alphas), compose(total, alphas))
+def test_layers_that_add_up_still_add_up_after_a_join() -> None:
+    fine, coarse = rand(2, 3, 9, 7), rand(2, 3, 5, 4, seed=1)
+    alpha = rand(1, 1, 9, 7, seed=2)
+    parts = [
+        join(image, below, alpha)
+        for image, below in zip(fine[:, None], coarse[:, None], strict=True)
+    ]
+    total = join(fine.sum(dim=0, keepdim=True), coarse.sum(dim=0, keepdim=True), alpha)
+    assert_close(parts[0] + parts[1], total)
 
 
 def test_where_one_scale_has_nothing_the_other_stands_in_and_neighbours_are_untouched() -> None:
@@ -145,6 +197,79 @@ def test_where_one_scale_has_nothing_the_other_stands_in_and_neighbours_are_unto
     assert_close(joined[..., 5, 5], fine[..., 5, 5])
 
 
+@pytest.mark.parametrize("size", [(8, 6), (2, 2), (2, 8)])
+def test_the_interpolating_join_matches_its_twin(size: tuple[int, int]) -> None:
+    fine, coarse, logits = joined_pair(*size)
+    expected = slow_interpolating_join(fine, coarse, logits)
+    assert_close(interpolating_join(fine, coarse, logits), expected)
+
+
+def test_the_interpolating_join_leaves_out_what_is_not_known() -> None:
+    fine, coarse, logits = joined_pair(8, 6)
+    fine[0, 1, 3, 3] = fine[1, :, 2:4, 2:4] = fine[1, :, 6:, 4:] = torch.nan
+    coarse[0, 2, 0, 1] = coarse[1, :, 2:, 1:] = torch.nan
+    expected = slow_interpolating_join(fine, coarse, logits)
+    joined = interpolating_join(fine, coarse, logits)
+    assert_close(joined, expected, equal_nan=True)
+    assert joined[0].isfinite().all()
+    fine[0], coarse[0] = torch.nan, torch.nan
+    assert interpolating_join(fine, coarse, logits)[0].isnan().all()
+
+
+def test_eq_5_is_a_case_of_the_interpolating_join() -> None:
+    fine, coarse, logits = joined_pair(8, 6)
+    alpha = 0.1 + 0.8 * rand(2, 1, 8, 6, seed=4)
+    logits[:, 0:1], logits[:, 4:5] = alpha.log(), (1 - alpha).log()
+    logits[:, 1:4] = -1e3
+    logits[:, 5] = 1e3
+    assert_close(interpolating_join(fine, coarse, logits), join(fine, coarse, alpha))
+
+
+def test_constants_stay_constant_in_the_interpolating_join() -> None:
+    fine, coarse, logits = joined_pair(8, 6)
+    joined = interpolating_join(torch.full_like(fine, 0.3), torch.full_like(coarse, 0.3), logits)
+    assert_close(joined, torch.full_like(fine, 0.3))
+
+
+def test_the_interpolating_join_is_linear_in_both_images() -> None:
+    first, second = joined_pair(8, 6), joined_pair(8, 6, seed=50)
+    logits = first[2]
+    total = interpolating_join(2 * first[0] + second[0], 2 * first[1] + second[1], logits)
+    apart = [interpolating_join(*pair[:2], logits) for pair in (first, second)]
+    assert_close(2 * apart[0] + apart[1], total)
+
+
+def test_without_detail_nothing_of_the_fine_image_is_left_within_a_block() -> None:
+    fine, coarse, logits = joined_pair(8, 6)
+    logits[:] = logits[..., :1, :1]
+    logits[:, 1:4], logits[:, 5] = -1e3, -1e3
+    joined = interpolating_join(fine, coarse, logits)
+    assert_close(joined, up(down(joined), 8, 6))
+
+
+def test_down_masked_is_down_of_an_image_with_its_mask() -> None:
+    image, valid = rand(2, 3, 8, 6), (rand(2, 1, 8, 6, seed=1) > 0.6).double()
+    halved = down_masked(with_mask(image, valid))
+    assert_close(halved, torch.cat([down(image, valid), down_valid(valid)], dim=1))
+    assert without_mask(halved).isnan().any()
+
+
+def test_gradients_of_the_interpolating_join_match_finite_differences() -> None:
+    fine, coarse, logits = joined_pair(4, 4, channels=2)
+    fine[0, :, 0, 1] = coarse[1, :, 1, 1] = torch.nan
+    known = [~image.isnan() for image in (fine, coarse)]
+    tensors = [t.nan_to_num().requires_grad_() for t in (fine, coarse, logits)]
+
+    def joined(fine: Tensor, coarse: Tensor, logits: Tensor) -> Tensor:
+        holed = [
+            torch.where(there, image, torch.nan)
+            for there, image in zip(known, (fine, coarse), strict=True)
+        ]
+        return interpolating_join(*holed, logits)
+
+    assert torch.autograd.gradcheck(joined, tensors, fast_mode=True)
+
+
 def test_gradients_match_finite_differences() -> None:
     fine, alpha = rand(1, 2, 5, 4), rand(1, 1, 5, 4, seed=1)
     coarse = rand(1, 2, 3, 2, seed=2)
@@ -157,7 +282,7 @@ def test_gradients_match_finite_differences() -> None:
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 @pytest.mark.parametrize(
-    "name", ["down", "down_variance", "down_valid", "down_motion", "up", "join", "compose"]
+    "name", ["down", "down_variance", "down_valid", "down_motion", "up", "join"]
 )
 def test_operators_can_be_scripted(name: str) -> None:
     torch.jit.script(getattr(pyramid, name))

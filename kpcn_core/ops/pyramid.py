@@ -84,19 +84,6 @@ def join(fine: Tensor, coarse: Tensor, alpha: Tensor) -> Tensor:
     return fine - alpha * low_fine + alpha * low_coarse
 
 
-def compose(scales: list[Tensor], alphas: list[Tensor]) -> Tensor:
-    """Join all scales, from the coarsest to the finest.
-
-    Args:
-        scales: images, finest first; each half the size of the one before.
-        alphas: one for every join, in the order of the joins: coarsest first.
-    """
-    joined = scales[-1]
-    for step, alpha in enumerate(alphas):
-        joined = join(scales[-2 - step], joined, alpha)
-    return joined
-
-
 def interpolating_join(fine: Tensor, coarse: Tensor, logits: Tensor) -> Tensor:
     """Join two scales with learned interpolation in place of Eq. 5's boxes.
 
