@@ -29,7 +29,7 @@ from kpcn_core.tiling import Tile, tile_size, tiles
 log = logging.getLogger(__name__)
 
 DEFAULT_MODEL = "compact"
-DEFAULT_MEMORY = 2 << 30
+DEFAULT_MEMORY = 4 << 30
 OUTPUTS = ("color", "diffuse", "specular", "albedo", "alpha")
 
 Progress = Callable[[int, int], None]  # tiles done, tiles in all
