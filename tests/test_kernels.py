@@ -6,7 +6,15 @@ from torch import Tensor
 from torch.nn import functional
 from torch.testing import assert_close
 
-from kpcn_core.ops.kernels import apply_kernels
+from kpcn_core.model.kernels import KernelPredictor
+from kpcn_core.ops.kernels import (
+    apply_kernels,
+    normalized,
+    renormalized,
+    weighted_sum,
+    with_mask,
+    without_mask,
+)
 
 
 def unfolded(radiance: Tensor, logits: Tensor, valid: Tensor) -> Tensor:
@@ -31,6 +39,39 @@ def test_matches_the_float64_twin_with_masked_pixels(generator: torch.Generator)
     logits = 4 * torch.randn(2, 25, 9, 7, dtype=torch.float64, generator=generator)
     valid = (torch.rand(2, 1, 9, 7, generator=generator) > 0.3).double()
     assert_close(apply_kernels(radiance, logits, valid), unfolded(radiance, logits, valid))
+
+
+def test_weighted_sums_match_the_float64_twin_and_are_not_normalized(
+    generator: torch.Generator,
+) -> None:
+    image, weights = (
+        torch.rand(2, channels, 6, 7, dtype=torch.float64, generator=generator)
+        for channels in (4, 9)
+    )
+    columns = functional.unfold(image, 3, padding=1).view(2, 4, 9, 6, 7)
+    assert_close(weighted_sum(image, weights), (columns * weights[:, None]).sum(dim=2))
+
+
+def test_a_mask_rides_along_as_one_more_channel(generator: torch.Generator) -> None:
+    image = torch.rand(1, 2, 4, 4, generator=generator)
+    valid = (torch.rand(1, 1, 4, 4, generator=generator) > 0.5).float()
+    broken = torch.where(valid > 0, image, torch.inf)
+    masked = with_mask(broken, valid)
+    assert masked.isfinite().all()
+    assert_close(masked[:, 2:], valid)
+    assert_close(without_mask(masked), torch.where(valid > 0, image, torch.nan), equal_nan=True)
+    assert with_mask(image)[:, 2:].eq(1).all()
+
+
+def test_normalized_is_the_mean_of_what_has_weight_and_nan_elsewhere() -> None:
+    sums = torch.tensor([[6.0, 0.0], [3.0, 0.0]]).view(1, 2, 1, 2).requires_grad_()
+    means = normalized(sums)
+    assert_close(means.flatten(), torch.tensor([2.0, torch.nan]), equal_nan=True)
+    assert_close(without_mask(renormalized(sums)), means, equal_nan=True)
+    assert_close(renormalized(sums)[:, 1].flatten(), torch.tensor([1.0, 0.0]))
+    for found in (torch.where(means.isnan(), 0.0, means), renormalized(sums)):
+        (gradient,) = torch.autograd.grad(found.sum(), sums, retain_graph=True)
+        assert gradient.isfinite().all()
 
 
 def test_gradient_of_the_logits_matches_finite_differences(generator: torch.Generator) -> None:
@@ -77,3 +118,27 @@ def test_half_precision_logits_are_normalized_in_float32(generator: torch.Genera
 def test_an_even_kernel_is_refused() -> None:
     with pytest.raises(ValueError, match="odd k"):
         apply_kernels(torch.ones(1, 3, 4, 4), torch.zeros(1, 16, 4, 4))
+
+
+@pytest.mark.parametrize("fold", [1, 2])
+def test_a_fresh_predictor_filters_by_boxes(fold: int, generator: torch.Generator) -> None:
+    image, features = torch.rand(1, 3, 6, 8, generator=generator), torch.randn(1, 4, 6, 8)
+    logits = KernelPredictor(4, 9, fold)(features[..., : 6 // fold, : 8 // fold])
+    assert_close(
+        apply_kernels(image, logits),
+        functional.avg_pool2d(image, 3, stride=1, padding=1, count_include_pad=False),
+    )
+
+
+@pytest.mark.parametrize("fold", [1, 2])
+def test_a_predictor_is_1x1_convolutions_however_it_is_computed(fold: int) -> None:
+    torch.manual_seed(1)
+    predictor, features = KernelPredictor(4, 9, fold), torch.randn(2, 4, 3, 5)
+    for value in predictor.parameters():
+        torch.nn.init.normal_(value)
+    weight, bias = predictor.logits.weight[..., None, None], predictor.logits.bias
+    expected = functional.conv2d(predictor.unfold(features).relu(), weight, bias)
+    assert expected.shape == (2, 9, 3 * fold, 5 * fold)
+    for layout in (torch.contiguous_format, torch.channels_last):
+        found = predictor(features.contiguous(memory_format=layout))
+        assert_close(found, expected, rtol=1e-4, atol=1e-5)

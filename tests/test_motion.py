@@ -58,6 +58,60 @@ def test_warp_of_a_single_pixel_and_of_no_number_is_defined() -> None:
     assert inside.item() == 0
 
 
+def slow_warp(
+    image: torch.Tensor, motion: torch.Tensor, origin: tuple[int, int]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Bilinear, pixel by pixel; the border is repeated."""
+    height, width = image.shape[-2:]
+    batch, _, rows, columns = motion.shape
+    warped = image.new_zeros(batch, image.shape[1], rows, columns)
+    inside = image.new_zeros(batch, 1, rows, columns)
+    for b, r, c in torch.cartesian_prod(*map(torch.arange, (batch, rows, columns))).tolist():
+        x, y = (motion[b, :, r, c] + torch.tensor([c + origin[1], r + origin[0]])).tolist()
+        inside[b, 0, r, c] = -0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5
+        x, y = min(max(x, 0.0), width - 1.0), min(max(y, 0.0), height - 1.0)
+        left, top = min(int(x), width - 2), min(int(y), height - 2)
+        right, below = x - left, y - top
+        warped[b, :, r, c] = (
+            (1 - below) * (1 - right) * image[b, :, top, left]
+            + (1 - below) * right * image[b, :, top, left + 1]
+            + below * (1 - right) * image[b, :, top + 1, left]
+            + below * right * image[b, :, top + 1, left + 1]
+        )
+    return warped, inside
+
+
+@pytest.mark.parametrize("origin", [(0, 0), (2, 1), (-3, 4)])
+def test_warp_matches_its_float64_twin(origin: tuple[int, int]) -> None:
+    generator = torch.Generator().manual_seed(6)
+    image = torch.rand(2, 3, 7, 8, dtype=torch.float64, generator=generator)
+    motion = 3 * torch.randn(2, 2, 5, 4, dtype=torch.float64, generator=generator)
+    motion[0, :, 0, 0] = -0.5  # on the very edge, where the origin is 0
+    found, expected = warp(image, motion, origin), slow_warp(image, motion, origin)
+    assert 0 < expected[1].mean() < 1
+    assert_close(found, expected)
+
+
+def test_warp_does_not_depend_on_where_an_image_starts() -> None:
+    """Bit by bit, so that tiles cannot be seen"""
+    generator = torch.Generator().manual_seed(6)
+    image = torch.rand(1, 3, 40, 50, generator=generator)
+    motion = 2 * torch.randn(1, 2, 40, 50, generator=generator).clamp(-2, 2) + 9
+    whole = warp(image, motion)[0]
+    for top, left in ((0, 0), (3, 7), (11, 2)):
+        part = warp(image[..., top:, left:], motion[..., 13:20, 9:21], (13 - top, 9 - left))[0]
+        assert torch.equal(part, whole[..., 13:20, 9:21])
+
+
+def test_warp_leads_nowhere_where_motion_is_no_number_in_either_direction() -> None:
+    motion = torch.zeros(1, 2, 2, 3)
+    motion[0, 0, 0, 0] = motion[0, 1, 1, 1] = torch.nan
+    motion[0, 0, 1, 2] = torch.inf
+    warped, inside = warp(torch.rand(1, 2, 2, 3), motion)
+    assert inside[0, 0].tolist() == [[0, 1, 1], [1, 0, 0]]
+    assert warped.isfinite().all()
+
+
 @pytest.mark.parametrize(
     ("convention", "scale"),
     [

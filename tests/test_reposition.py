@@ -8,7 +8,14 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from kpcn_core.ops.kernels import apply_kernels
-from kpcn_core.ops.reposition import filter_window, joint, share, targets
+from kpcn_core.ops.reposition import (
+    filter_window,
+    joint,
+    share,
+    share_in_place,
+    targets,
+    together,
+)
 
 
 def tap_by_tap(
@@ -24,7 +31,7 @@ def tap_by_tap(
             dx, dy = m[b, :, y, x].tolist()
             if not (math.isfinite(dx) and math.isfinite(dy)):
                 continue
-            cy, cx = y + round(dy), x + round(dx)
+            cy, cx = y + math.floor(dy + 0.5), x + math.floor(dx + 0.5)
             if not (0 <= cy < height and 0 <= cx < width):
                 continue
             for tap in range(size * size):
@@ -127,6 +134,29 @@ def test_motion_is_rounded_to_whole_pixels() -> None:
     assert filtered[0, 0, 2, 1] == ramp[0, 0, 1, 2]
 
 
+@pytest.mark.parametrize("start", [0, 1])
+def test_halves_always_go_up_wherever_a_frame_starts(start: int) -> None:
+    half = torch.tensor([0.5, -0.5]).view(1, 2, 1, 1)
+    index, _ = targets(half, 4, 5, origin=(start, start))
+    assert index.item() == start * 5 + start + 1
+
+
+def test_where_motion_leads_out_of_the_frame_or_nowhere_is_marked() -> None:
+    motion = torch.tensor([-0.5, -0.6, 1.4, 1.5, torch.nan, torch.inf, -1e30])
+    motion = torch.stack([motion, torch.zeros(7)]).view(2, 7, 1, 1)
+    index, inside = targets(motion.transpose(0, 1), 3, 2, origin=(1, 0))
+    assert inside.flatten().tolist() == [1, 0, 1, 0, 0, 0, 0]
+    assert index.flatten().tolist() == [2, 0, 3, 0, 0, 0, 0]
+
+
+def test_a_kernel_that_stays_in_place_is_one_with_no_motion(generator: torch.Generator) -> None:
+    radiance, logits, _, valid = window(generator, frames=1, kernel=5)
+    still = torch.zeros(2, 2, 6, 7, dtype=torch.float64)
+    moved = share(radiance[0], logits[0], still, valid[0])
+    for one, other in zip(share_in_place(radiance[0], logits[0], valid[0]), moved, strict=True):
+        assert_close(one, other)
+
+
 def test_a_pixel_whose_motion_leaves_the_frame_gets_nothing_from_it(
     generator: torch.Generator,
 ) -> None:
@@ -172,6 +202,30 @@ def test_frames_may_come_one_at_a_time_in_any_order(generator: torch.Generator) 
     shares = [share(*frame) for frame in zip(radiance, logits, motion, valid, strict=True)]
     expected = filter_window(radiance, logits, motion, valid)
     assert_close(joint(shares[::-1]), expected, equal_nan=True)
+
+
+def test_the_share_of_several_frames_can_be_kept_as_one(generator: torch.Generator) -> None:
+    radiance, logits, motion, valid = window(generator, frames=4)
+    logits[2] += 500
+    shares = [share(*frame) for frame in zip(radiance, logits, motion, valid, strict=True)]
+    kept = together(shares[1:])
+    assert_close(joint([shares[0], kept]), joint(shares), equal_nan=True)
+    assert_close(together(shares[:1]).sums, shares[0].sums)
+
+
+def test_a_tile_of_another_frame_equals_its_part_of_the_whole(generator: torch.Generator) -> None:
+    radiance, logits, motion, valid = window(generator, frames=1, size=(9, 11))
+    motion[0] = motion[0].clamp(-1.4, 1.4) + 2
+    tile, region = (slice(2, 5), slice(3, 6)), (slice(2, 9), slice(2, 11))
+    found = share(
+        radiance[0][..., *region],
+        logits[0][..., *tile],
+        motion[0][..., *tile],
+        valid[0][..., *region],
+        origin=(0, 1),
+    )
+    whole = share(radiance[0], logits[0], motion[0], valid[0])
+    assert torch.equal(found.sums, whole.sums[..., *tile])
 
 
 def test_a_tile_equals_its_part_of_the_whole(generator: torch.Generator) -> None:
