@@ -20,9 +20,18 @@ def _seed() -> None:
 
 def trained(fold: int = 1) -> Specialization:
     """One whose last layers are not zero any more."""
-    module = Specialization(CHANNELS, fold=fold)
+    module = Specialization(CHANNELS, blocks=2, fold=fold)
     for value in module.parameters():
         nn.init.normal_(value)
+    return module
+
+
+def fresh() -> Specialization:
+    """One as training finds it."""
+    module = Specialization(CHANNELS, blocks=2, fold=1)
+    for block in module.blocks:
+        assert isinstance(block, SpecializationBlock)
+        block.start_as_identity()
     return module
 
 
@@ -32,7 +41,7 @@ def features() -> torch.Tensor:
 
 def test_a_fresh_module_is_the_identity_for_every_asymmetry() -> None:
     x = features()
-    assert_close(Specialization(CHANNELS)(x, torch.rand(2, 1, 4, 6)), x, rtol=0, atol=0)
+    assert_close(fresh()(x, torch.rand(2, 1, 4, 6)), x, rtol=0, atol=0)
 
 
 def test_without_asymmetry_it_stays_the_identity_whatever_it_learned() -> None:
@@ -67,13 +76,13 @@ def test_adding_the_slope_is_concatenating_it() -> None:
 
 def test_folded_features_take_the_mean_of_the_pixels_they_stand_for() -> None:
     x, plane = torch.randn(1, CHANNELS, 2, 3), torch.rand(1, 1, 4, 6)
-    folded, full = trained(fold=2), Specialization(CHANNELS)
+    folded, full = trained(fold=2), Specialization(CHANNELS, blocks=2, fold=1)
     full.load_state_dict(folded.state_dict())
     assert_close(folded(x, plane), full(x, functional.avg_pool2d(plane, 2)))
 
 
 def test_it_can_leave_the_identity_by_training() -> None:
-    x, module = features(), Specialization(CHANNELS)
+    x, module = features(), fresh()
     loss = module(x, log_asymmetry(5.0, x)).square().sum()
     loss.backward()
     gradient = module.blocks[0].get_submodule("second").get_parameter("weight").grad

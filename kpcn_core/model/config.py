@@ -8,10 +8,14 @@ from kpcn_core.errors import InvalidWeights
 from kpcn_core.features import COMPONENTS, PLANES
 
 RESIDUAL, UNET = "residual", "unet"
+# What can be read of one component, and of all of them together.
 COMPONENT_PLANES = (
     "color", "color_variance", "albedo", "albedo_variance", "normal", "normal_variance",
     "irradiance_flag",
 )  # fmt: skip
+JOINT_PLANES = tuple(
+    name for name in PLANES if name not in ("color", "color_variance", "irradiance_flag")
+)
 
 
 @dataclass(frozen=True)
@@ -58,13 +62,7 @@ class ModelConfig:
                 f"they must be for {', '.join(COMPONENTS)}."
             )
         self._check_trunk()
-        for encoder, planes in self.encoders.items():
-            unknown = sorted(set(planes) - set(PLANES))
-            if unknown or not planes:
-                raise InvalidWeights(
-                    f"Network config: encoder '{encoder}' reads planes {unknown or 'none'}; "
-                    f"known planes are {', '.join(PLANES)}."
-                )
+        self._check_encoders()
 
     def _check_trunk(self) -> None:
         widths = {RESIDUAL: 1, UNET: self.scales}
@@ -82,6 +80,18 @@ class ModelConfig:
                 f"Network config: trunk 'residual' has one kernel predictor for all components; "
                 f"their kernels must be equal; got {dict(self.kernels)}."
             )
+
+    def _check_encoders(self) -> None:
+        known = {RESIDUAL: COMPONENT_PLANES, UNET: JOINT_PLANES}[self.trunk]
+        if not self.encoders:
+            raise InvalidWeights("Network config: it needs an encoder; it has none.")
+        for encoder, planes in self.encoders.items():
+            unknown = sorted(set(planes) - set(known))
+            if unknown or not planes:
+                raise InvalidWeights(
+                    f"Network config: encoder '{encoder}' reads planes {unknown or 'none'}; "
+                    f"trunk '{self.trunk}' can read {', '.join(known)}."
+                )
 
     @property
     def alignment(self) -> int:
