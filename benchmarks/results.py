@@ -22,11 +22,12 @@ from benchmarks import provenance, sheet
 from kpcn_core import exr, oidn
 from kpcn_core.atomic import check_writable, replaced
 from kpcn_core.comparison import Comparison, Entry, markdown, measured, rows
-from kpcn_core.denoiser import DEFAULT_MODEL, Denoiser
+from kpcn_core.denoiser import Denoiser
 from kpcn_core.errors import UnreadableFile
 from kpcn_core.frame import Frame
 from kpcn_core.metrics import METRICS
 from kpcn_core.provenance import weights_name
+from kpcn_core.settings import DEFAULT_MODEL
 
 SAMPLES = (8, 32, 128)
 REFERENCE = "reference"

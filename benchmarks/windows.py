@@ -21,10 +21,11 @@ import numpy as np
 from benchmarks import provenance
 from kpcn_core import exr, metrics, oidn
 from kpcn_core.atomic import check_writable, replaced
-from kpcn_core.denoiser import DEFAULT_MODEL, Denoiser
+from kpcn_core.denoiser import Denoiser
 from kpcn_core.frame import Frame, Pixels
 from kpcn_core.provenance import weights_name
 from kpcn_core.sequence_denoiser import SequenceDenoiser
+from kpcn_core.settings import DEFAULT_MODEL
 
 SIZE = {"resx": "320", "resy": "180"}
 SEED = 1000

@@ -6,7 +6,7 @@ the features of each frame, `window` puts frames together, and `render` filters 
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 from typing import NamedTuple
 
@@ -15,55 +15,27 @@ import torch
 from torch import Tensor
 
 from kpcn_core import features, inference, weights
+from kpcn_core.composite import check_color, check_outputs, output
 from kpcn_core.device import choose_device
-from kpcn_core.errors import InvalidAsymmetry, MissingAov, UnknownName
-from kpcn_core.frame import Frame, Pixels
+from kpcn_core.errors import InvalidAsymmetry, MissingAov
+from kpcn_core.frame import Frame
 from kpcn_core.model.network import Network
 from kpcn_core.model.reconstruction import Shares
 from kpcn_core.model.specialization import MAX_ASYMMETRY, log_asymmetry
 from kpcn_core.model.temporal import Context
 from kpcn_core.prepared import Prepared, motion_of, prepare, tensor
 from kpcn_core.region import Region, origin, reached, whole
+from kpcn_core.settings import (
+    DEFAULT_MEMORY,
+    DEFAULT_MODEL,
+    DEFAULTS,
+    Asymmetry,
+    Progress,
+    Settings,
+)
 from kpcn_core.tiling import Tile, tile_size, tiles
 
 log = logging.getLogger(__name__)
-
-DEFAULT_MODEL = "compact"
-DEFAULT_MEMORY = 4 << 30
-OUTPUTS = ("color", "diffuse", "specular", "albedo", "alpha")
-
-Progress = Callable[[int, int], None]  # tiles done, tiles in all
-Asymmetry = float | Pixels  # a number, or a layer [H,W]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How frames are denoised.
-
-    Attributes:
-        aovs: which of `OUTPUTS` to denoise.
-        like: further layers of the frames, by name, to what they are filtered like; see
-            `prepared.LIKE`. Those that sum to a component before still do after.
-        encoder: which source-aware encoder (paper §3.2); "auto" takes the source's own, else the
-            one that reads most of what the frame has.
-        tile: side of a tile in pixels without its overlap; None derives it from max_memory.
-        max_memory: bytes that the computation of one tile may take.
-    """
-
-    aovs: Sequence[str] = ("color",)
-    like: Mapping[str, str] = field(default_factory=dict)
-    encoder: str = "auto"
-    tile: int | None = None
-    max_memory: int = DEFAULT_MEMORY
-
-    @property
-    def riders(self) -> dict[str, str]:
-        """Everything that is filtered like something else."""
-        alpha = {"alpha": "albedo"} if "alpha" in self.aovs else {}
-        return {**self.like, **alpha}
-
-
-DEFAULTS = Settings()
 
 
 @dataclass(frozen=True)
@@ -171,7 +143,7 @@ class Denoiser:
             return inference.render(self.network, contexts, images, None, steep)
 
         pieces = self._tiles(frame, settings, overlap)
-        return _output(prepared, settings, _pasted(filtered, pieces, prepared, progress))
+        return output(prepared, settings, _pasted(filtered, pieces, prepared, progress))
 
     @torch.inference_mode()
     def encode(self, frame: Frame, settings: Settings = DEFAULTS) -> EncodedFrame:
@@ -225,7 +197,7 @@ class Denoiser:
             steep = None if slope is None else region.of(slope)
             return inference.render(self.network, gathered.contexts, images, gathered.others, steep)
 
-        return _output(prepared, settings, _pasted(filtered, pieces, prepared, progress))
+        return output(prepared, settings, _pasted(filtered, pieces, prepared, progress))
 
     def choose_encoder(self, frame: Frame) -> str:
         """The encoder named like the frame's source, else the one that reads most of it."""
@@ -248,10 +220,10 @@ class Denoiser:
         return best
 
     def _prepare(self, frame: Frame, settings: Settings) -> tuple[Prepared, str]:
-        _check_color(frame)
+        check_color(frame)
         name = self.choose_encoder(frame) if settings.encoder == "auto" else settings.encoder
         split = features.reads_split(self.network.planes_of(name))
-        _check_outputs(frame, settings.aovs, split)
+        check_outputs(frame, settings.aovs, split)
         return prepare(frame, split, settings.riders, self.device), name
 
     def _encode_region(self, prepared: Prepared, encoder: str, region: Region) -> list[Tensor]:
@@ -344,49 +316,6 @@ def _pasted(
             there.of(result[name]).copy_(inner.of(image))
         report()
     return result
-
-
-def _check_color(frame: Frame) -> None:
-    if "color" not in frame:
-        raise MissingAov(
-            f"{frame.label}: no beauty to denoise; the frame has {', '.join(frame.aovs)}. "
-            f"Map it with --aov color=LAYER."
-        )
-
-
-def _check_outputs(frame: Frame, aovs: Sequence[str], split: bool) -> None:
-    apart = split and features.is_split(frame)
-    for aov in aovs:
-        if aov not in OUTPUTS:
-            raise UnknownName(f"AOV '{aov}' cannot be denoised. Possible: {', '.join(OUTPUTS)}.")
-        if aov in ("color", "alpha") and aov in frame:
-            continue
-        if not (apart and aov in frame):
-            raise MissingAov(
-                f"{frame.label}: denoising '{aov}' needs the AOVs {aov}, diffuse and albedo; "
-                f"the frame has {', '.join(frame.aovs)}."
-            )
-
-
-def _output(prepared: Prepared, settings: Settings, filtered: Mapping[str, Tensor]) -> Frame:
-    """The frame with everything that was filtered, recomposed."""
-    frame, gain = prepared.frame, prepared.gain
-    parts, layers = prepared.components(filtered), prepared.layers(filtered)
-    made = {"color": features.compose(parts, gain), "specular": parts["specular"] / gain}
-    if "irradiance" in parts:
-        made["albedo"] = parts["albedo"]
-        made["diffuse"] = parts["irradiance"] * features.demodulator(parts["albedo"]) / gain
-    if "alpha" in layers:
-        made["alpha"] = layers.pop("alpha")
-    aovs = {aov: _kept_where_nan(made[aov], frame[aov]) for aov in settings.aovs}
-    kept = {name: _kept_where_nan(layer, frame.layers[name]) for name, layer in layers.items()}
-    return frame.with_aovs(**aovs).with_layers(**kept)
-
-
-def _kept_where_nan(result: Tensor, original: Pixels) -> Pixels:
-    """NaN, where there was no usable pixel under a kernel, keeps the input."""
-    pixels = result[0].float().cpu().numpy()
-    return np.where(np.isnan(pixels), original, pixels)
 
 
 def _counted(progress: Progress | None, total: int) -> Callable[[], None]:

@@ -1,22 +1,13 @@
-"""Denoising files: what `kpcn denoise` and the worker share."""
+"""Denoising files: what `kpcn denoise` and the worker are asked to do."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
-from kpcn_core import __version__, exr, fingerprint, weights
-from kpcn_core.claims import Turn, turns
-from kpcn_core.denoiser import DEFAULT_MEMORY, Asymmetry, Denoiser, Progress, Settings
-from kpcn_core.errors import InvalidAsymmetry, KpcnError
-from kpcn_core.exr_further import read_further, read_mask
-from kpcn_core.frame import Frame
-from kpcn_core.optical_flow import with_flow
-from kpcn_core.sequence_denoiser import SequenceDenoiser, window_reach
-from kpcn_core.sequence_window import FrameCache
+from kpcn_core.errors import KpcnError
+from kpcn_core.sequence_window import window_reach
+from kpcn_core.settings import DEFAULT_MEMORY
 
 
 class Outcome(NamedTuple):
@@ -70,25 +61,6 @@ class Job:
     flow: bool = False
     resume: bool = False
 
-    def run(self, denoiser: Denoiser, progress: Progress) -> Iterator[Outcome]:
-        """Denoise every file, in order; a frame that fails does not stop the others.
-
-        Args:
-            denoiser: does the work.
-            progress: called after each tile with (done, total); what it raises ends the job.
-
-        Raises:
-            KpcnError: in the end, if any of several files failed; of a single file, its own error.
-        """
-        failed = 0
-        for outcome in each(JobRun(self, denoiser), progress):
-            if outcome.error and len(self.files) == 1:
-                raise outcome.error
-            failed += outcome.error is not None
-            yield outcome
-        if failed:
-            raise some_failed(failed, len(self.files))
-
     @property
     def frames(self) -> Sequence[Path]:
         """All frames that a window may look at, in order."""
@@ -100,156 +72,3 @@ class Job:
         index = frames.index(source)
         around = frames[max(0, index - reach) : index + reach + 1]
         return [*around, *([self.masks[source]] if source in self.masks else [])]
-
-
-def each(run: "JobRun", progress: Progress) -> Iterator[Outcome]:
-    """Do a job, and tell what came of every file."""
-    for turn in run.turns():
-        error = None
-        try:
-            if not turn.done:
-                run.clean(turn, progress)
-        except KpcnError as found:
-            error = found
-        yield Outcome(turn.source, turn.target, error, turn.done)
-
-
-def some_failed(failed: int, files: int) -> KpcnError:
-    """The error at the end of a job of several files."""
-    return KpcnError(f"{failed} of {files} frames were not written; see above.")
-
-
-class JobRun:
-    """A job at work with a denoiser; keeps the features of the frames around the last one.
-
-    Args:
-        job: what to do.
-        denoiser: does the work.
-        keep: keep the features of single frames too, for another lambda.
-
-    Raises:
-        InvalidAsymmetry, UnknownName: the job cannot be done.
-    """
-
-    def __init__(self, job: Job, denoiser: Denoiser, keep: bool = False) -> None:
-        if job.asymmetry_layer is not None and job.asymmetry == 1.0:
-            raise InvalidAsymmetry(
-                f"The asymmetry layer '{job.asymmetry_layer}' has no effect with an asymmetry of "
-                f"1. Say how conservative it shall be where the layer is 1: --asymmetry 4."
-            )
-        self.job = job
-        self.denoiser = denoiser
-        self.keep = keep
-        self.reach = window_reach(job.window)
-
-    def turns(self) -> Iterator[Turn]:
-        """The files in the order in which they are done."""
-        if self.job.resume:
-            return turns(self.job.files, self.made_of)
-        return (Turn(source, target, "", done=False) for source, target in self.job.files)
-
-    def made_of(self, source: Path) -> str:
-        """The fingerprint of everything that an output depends on."""
-        return fingerprint.made_of(self.job.read_for(source), self._identity)
-
-    def clean(self, turn: Turn, progress: Progress) -> None:
-        """Denoise one file of the job."""
-        job = self.job
-        result = self.denoise(turn.source, progress)
-        if job.resume:
-            fingerprint.check_unchanged(turn.source, turn.made_of, self.made_of(turn.source))
-        exr.write(turn.target, result, job.aovs, overwrite=job.overwrite or job.resume)
-        if job.resume:
-            fingerprint.record(turn.target, turn.made_of)
-
-    def denoise(self, source: Path, progress: Progress) -> Frame:
-        """One denoised frame of the job."""
-        asymmetry = self._asymmetry(source)
-        if self.reach or self.keep:
-            return self.sequence.denoise(self.job.frames.index(source), asymmetry, progress)
-        frame, settings = self._read(source), self._settings
-        return self.denoiser.denoise(
-            frame,
-            settings.aovs,
-            asymmetry=asymmetry,
-            like=settings.like,
-            encoder=settings.encoder,
-            tile=settings.tile,
-            max_memory=settings.max_memory,
-            progress=progress,
-        )
-
-    @cached_property
-    def _settings(self) -> Settings:
-        """What the first file's layers make of the job: the patterns become names."""
-        job = self.job
-        frame = exr.read(job.files[0][0], job.source, job.layers)
-        like = read_further(frame, job.extra)[1]
-        return Settings(job.aovs, like, job.encoder, job.tile, job.max_memory)
-
-    def repeats(self, job: Job) -> bool:
-        """Whether another job differs only in lambda and outputs, and its frames are kept."""
-        mine, theirs = (
-            replace(one, files=(), overwrite=False, resume=False, asymmetry=1.0,
-                    asymmetry_layer=None, masks={})
-            for one in (self.job, job)
-        )  # fmt: skip
-        return mine == theirs and all(
-            source in self.job.frames and self.sequence.keeps(self.job.frames.index(source))
-            for source, _ in job.files
-        )
-
-    def again(self, job: Job) -> "JobRun":
-        """Another job that `repeats` this one, with what this one keeps."""
-        run = JobRun(job, self.denoiser, keep=True)
-        run.__dict__["sequence"] = self.sequence
-        return run
-
-    @cached_property
-    def sequence(self) -> SequenceDenoiser:
-        """The shot, window by window."""
-        read = self._read_moving if self.job.flow and self.reach else self._read
-        return SequenceDenoiser(
-            self.denoiser, self.job.frames, read, self.reach, self.reach, self._settings
-        )
-
-    @cached_property
-    def _identity(self) -> dict[str, object]:
-        """What changes the pixels, beside the inputs."""
-        job = self.job
-        return {
-            "version": __version__,
-            "network": weights.digest(self.denoiser.network.state_dict()),
-            "source": job.source,
-            "layers": dict(job.layers),
-            "aovs": list(job.aovs),
-            "window": job.window,
-            "asymmetry": job.asymmetry,
-            "asymmetry_layer": job.asymmetry_layer,
-            "extra": dict(job.extra),
-            "encoder": job.encoder,
-            "flow": job.flow,
-        }
-
-    def _read_moving(self, path: Path) -> Frame:
-        """A frame, with estimated motion where it has none."""
-        index = self.job.frames.index(path)
-        numbers = range(max(0, index - 1), min(index + 2, len(self.job.frames)))
-        found = self._plain.of(numbers)
-        following = found[-1] if numbers[-1] > index else None
-        return with_flow(found[index - numbers[0]], found[0] if index else None, following)
-
-    @cached_property
-    def _plain(self) -> FrameCache[Frame]:
-        return FrameCache(lambda index: self._read(self.job.frames[index]))
-
-    def _read(self, path: Path) -> Frame:
-        frame = exr.read(path, self.job.source, self.job.layers)
-        return read_further(frame, self.job.extra)[0]
-
-    def _asymmetry(self, source: Path) -> Asymmetry:
-        job = self.job
-        if job.asymmetry_layer is None:
-            return job.asymmetry
-        mask = read_mask(job.masks.get(source, source), job.asymmetry_layer)
-        return np.power(np.float32(job.asymmetry), mask)

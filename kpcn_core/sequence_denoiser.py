@@ -13,7 +13,7 @@ from kpcn_core.denoiser import (
     Progress,
     Settings,
 )
-from kpcn_core.errors import KpcnError, UnknownName
+from kpcn_core.errors import KpcnError
 from kpcn_core.frame import Frame
 from kpcn_core.sequence_window import FrameCache
 
@@ -113,19 +113,6 @@ def _stamp(path: Path) -> tuple[int, int]:
     except OSError:
         return 0, 0
     return found.st_size, found.st_mtime_ns
-
-
-def window_reach(window: int) -> int:
-    """Frames on each side of a window of so many frames.
-
-    Raises:
-        UnknownName: it is not odd and positive.
-    """
-    if window < 1 or window % 2 == 0:
-        raise UnknownName(
-            f"A window must be an odd number of frames, 1 to denoise each by itself; got {window}."
-        )
-    return window // 2
 
 
 def _usable(

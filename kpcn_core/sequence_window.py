@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
+from kpcn_core.errors import UnknownName
+
 Kept = TypeVar("Kept")
 
 
@@ -17,6 +19,19 @@ def windows(shot: range, before: int, after: int) -> Iterator[tuple[range, int]]
     for index in range(len(shot)):
         first = max(index - before, 0)
         yield shot[first : index + after + 1], index - first
+
+
+def window_reach(window: int) -> int:
+    """Frames on each side of a window of so many frames.
+
+    Raises:
+        UnknownName: it is not odd and positive.
+    """
+    if window < 1 or window % 2 == 0:
+        raise UnknownName(
+            f"A window must be an odd number of frames, 1 to denoise each by itself; got {window}."
+        )
+    return window // 2
 
 
 class FrameCache(Generic[Kept]):

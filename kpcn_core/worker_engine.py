@@ -6,10 +6,11 @@ from itertools import chain
 from pathlib import Path
 
 from kpcn_core import exr, sequence, weights
-from kpcn_core.denoiser import DEFAULT_MEMORY, DEFAULT_MODEL, Denoiser
+from kpcn_core.denoiser import Denoiser
 from kpcn_core.device import choose_device
 from kpcn_core.errors import MissingFrames, NotCached, Unsupported
-from kpcn_core.job import Job, JobRun, each, some_failed
+from kpcn_core.job import Job
+from kpcn_core.job_run import JobRun, each, some_failed
 from kpcn_core.protocol import (
     Denoise,
     Denoised,
@@ -21,6 +22,7 @@ from kpcn_core.protocol import (
     Render,
 )
 from kpcn_core.protocol_fields import Message
+from kpcn_core.settings import DEFAULT_MEMORY, DEFAULT_MODEL
 
 INTERVAL = 0.05  # seconds between two messages about the tiles of a frame
 

@@ -7,8 +7,8 @@ import pytest
 
 from kpcn_core import source
 from kpcn_core.aov import AOVS
-from kpcn_core.denoiser import OUTPUTS
 from kpcn_core.host_settings import SOURCES, Settings
+from kpcn_core.settings import OUTPUTS
 from tests.fakes import nk, nuke
 from tests.fakes.nuke.nodes import Group, Node
 from tests.nuke_host import PLUGIN, Session

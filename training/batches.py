@@ -159,6 +159,8 @@ class Batches(IterableDataset[Batch]):
         if not reach:
             return [0]
         before, after = generator.integers(reach, size=2, endpoint=True).tolist()
+        if not self.config.future:
+            after = 0
         if before + after == 0:
             before = reach
         return list(range(-before, after + 1))

@@ -11,10 +11,10 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor
 
-from kpcn_core import weights
 from training.config import TrainingConfig
 from training.dataset import Dataset
 from training.schedule import Budget
+from training.start import history
 
 REPORT_SECONDS = 60.0
 
@@ -61,16 +61,8 @@ class Checkpoints(Callback):
             "data": manifest.digest(),
             "views": len(self.dataset.training),
             "device": str(pl_module.device),
-            "start": _origin(self.config.run.start),
+            "start": history(self.config),
         }
-
-
-def _origin(start: str) -> dict[str, str]:
-    """What the weights that training started from say of themselves."""
-    if not start:
-        return {}
-    header = weights.describe(weights.find(start))
-    return {key: value for key, value in header.items() if key not in ("format", "config")}
 
 
 class Average(WeightAveraging):

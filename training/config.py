@@ -11,8 +11,10 @@ from kpcn_core.model.config import RESIDUAL, ModelConfig
 from training.errors import InvalidConfig
 
 CONFIGS = Path(__file__).with_name("configs")
+# Networks to compare with, which nothing but training runs; the second goes on from the first.
+BASELINES = ("direct", "recurrent-direct")
 # In the order of training; each has what came before it frozen (paper §5).
-STAGES = ("single-frame", "multi-scale", "temporal", "specialization")
+STAGES = ("single-frame", "multi-scale", "temporal", "specialization", *BASELINES)
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class BatchConfig:
         uniform: part of the patches that lie anywhere; the others are chosen by content.
         shares: encoder to how often it gets a batch, relative to the others; 1 if not given.
         reach: frames before and after the centre that a window has at most; 0 for single frames.
+        future: whether it has any after the centre.
         exposure_error: the exposure is off by up to 2 to the power of this.
         reference_noise: a pixel counts 1 / (1 + this * relative variance of its reference).
         rescan_steps: look for new views every so many steps.
@@ -35,6 +38,7 @@ class BatchConfig:
     uniform: float = 0.2
     shares: Mapping[str, float] = field(default_factory=dict)
     reach: int = 0
+    future: bool = True
     exposure_error: float = 0.5
     reference_noise: float = 4.0
     rescan_steps: int = 200
@@ -84,7 +88,8 @@ class RunConfig:
 
     Attributes:
         seed: of the first weights and of all batches.
-        start: weights to start from, by name or path, instead of random ones.
+        start: weights to start from, by name or path, instead of random ones; of a baseline, the
+            checkpoint of a direct one.
         log_steps: write the loss every so many steps.
         checkpoint_minutes: save everything every so often.
         validate_minutes: measure held-out views every so often.

@@ -13,7 +13,6 @@ from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch.utils.data import DataLoader
 
-from kpcn_core import weights
 from training import validation
 from training.batches import Batch, Batches
 from training.callbacks import Average, Checkpoints, Ending, Report
@@ -22,6 +21,7 @@ from training.dataset import Dataset
 from training.errors import InvalidConfig
 from training.schedule import Budget
 from training.stages import Stage
+from training.start import start_from
 from training.validation import Sample
 
 CHECKPOINT = "last.ckpt"
@@ -68,7 +68,7 @@ def fit(
     torch.manual_seed(config.run.seed)
     stage = Stage(config, budget, run)
     if config.run.start and not checkpoint.exists():
-        _start_from(stage, config)
+        start_from(stage.network, config)
     callbacks = [
         Ending(budget, stop),
         Report(tell),
@@ -112,7 +112,8 @@ class Data(LightningDataModule):
         """Held-out images; none if none is rendered yet."""
         run = self.config.run
         views = self.dataset.validation[: run.validation_views]
-        samples = validation.samples(views, run.validation_spp, self.config.batches.reach)
+        batches = self.config.batches
+        samples = validation.samples(views, run.validation_spp, batches.reach, batches.future)
         return DataLoader(samples, batch_size=None) if samples else []  # type: ignore[arg-type]
 
 
@@ -158,18 +159,6 @@ def _loggers(run: Path) -> list[Logger]:
     if find_spec("tensorboard") is None:
         return [csv]
     return [csv, TensorBoardLogger(run, name="logs", version=csv.version)]
-
-
-def _start_from(stage: Stage, config: TrainingConfig) -> None:
-    """Take over the weights of a released network."""
-    path = weights.find(config.run.start)
-    network = weights.load(path)
-    if network.config != config.network:
-        raise InvalidConfig(
-            f"{path}: its network is {network.config}; the configuration asks for "
-            f"{config.network}. Change [network], or start from other weights."
-        )
-    stage.network.load_state_dict(network.state_dict())
 
 
 def _check_same(config: TrainingConfig, checkpoint: Path) -> None:

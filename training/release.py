@@ -10,8 +10,10 @@ import torch
 from kpcn_core import weights
 from kpcn_core.errors import UnreadableFile
 from kpcn_core.model.network import Network
+from training.baselines import DirectNetwork
 from training.config import from_dict
 from training.errors import InvalidConfig
+from training.networks import network_of
 
 PREFIX = "network."
 
@@ -23,9 +25,18 @@ def release(checkpoint: Path, output: Path, command: str) -> dict[str, str]:
         checkpoint: written by `fit`. A pickle: read only what you made yourself.
         output: the weights file to write or replace.
         command: the training command, to tell others.
+
+    Raises:
+        InvalidConfig: it is a baseline, which nothing but training can run.
     """
     state = read_checkpoint(checkpoint)
     network = averaged_network(state)
+    if isinstance(network, DirectNetwork):
+        raise InvalidConfig(
+            f"{checkpoint}: stage '{state['kpcn']['config']['stage']}' predicts colors, to compare "
+            f"kernel prediction with; kpcn has no use for its weights. Release a stage that "
+            f"predicts kernels, or measure this one with `kpcn-train validate`."
+        )
     provenance = provenance_of(state, command)
     weights.save(output, network, provenance)
     return provenance
@@ -41,9 +52,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return state
 
 
-def averaged_network(state: dict[str, Any]) -> Network:
+def averaged_network(state: dict[str, Any]) -> Network | DirectNetwork:
     """The network with its averaged weights, in evaluation mode."""
-    network = Network(from_dict(state["kpcn"]["config"], "checkpoint").network)
+    network = network_of(from_dict(state["kpcn"]["config"], "checkpoint"))
     # Lightning's averaging stores the average where the weights would be.
     tensors = {
         name.removeprefix(PREFIX): tensor

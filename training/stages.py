@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from kpcn_core import features
 from kpcn_core.model.network import Network
@@ -23,6 +23,7 @@ from training.batches import Batch
 from training.config import TrainingConfig
 from training.errors import TrainingDiverged
 from training.losses import gradient_error, smape
+from training.networks import network_of, trained_parts
 from training.schedule import Budget, learning_rate
 from training.validation import Sample, measure
 
@@ -40,9 +41,9 @@ class Stage(LightningModule):
         self.budget = budget
         self.folder = folder
         self._batch: Batch | None = None
-        network = Network(config.network)
+        self.network = network_of(config)
         # The stubs lack this documented keyword.
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network.requires_grad_(False)
         for part in trained_parts(self.network, config.stage):
             part.requires_grad_(True)
@@ -92,8 +93,17 @@ class Stage(LightningModule):
         return self.error(batch, self.denoise(batch, slope), slope)
 
     def denoise(self, batch: Batch, slope: Tensor | None = None) -> dict[str, Tensor]:
-        """The filtered components of a batch; `slope` is log(lambda) [B,1,H,W]."""
-        network, config = self.network, self.config.network
+        """The denoised components of a batch; `slope` is log(lambda) [B,1,H,W]."""
+        if isinstance(self.network, Network):
+            return self._filter(self.network, batch, slope)
+        denoised: dict[str, Tensor] = self.network(
+            batch.window, batch.motion, batch.centre, batch.encoder
+        )
+        return denoised
+
+    def _filter(self, network: Network, batch: Batch, slope: Tensor | None) -> dict[str, Tensor]:
+        """The same by kernels."""
+        config = self.config.network
         scales = 1 if self.config.stage == "single-frame" and network.apart else config.scales
         # What is before the parts that are trained needs no gradient; autograd sees that itself.
         frames = [
@@ -176,21 +186,6 @@ class Stage(LightningModule):
             f"Step {self.global_step}: {what}. The batch is in {path}; the last checkpoint is from "
             f"before. Look at the batch, or lower [optimizer] rate."
         )
-
-
-def trained_parts(network: Network, stage: str) -> list[nn.Module]:
-    """The modules that a stage trains.
-
-    A U-Net predicts how its scales are joined, so all of its scales are trained at once.
-    """
-    if stage == "single-frame":
-        return [network.encoders, network.trunk, network.centre]
-    if stage == "multi-scale":
-        assert network.alpha is not None
-        return [network.alpha]
-    if stage == "temporal":
-        return [network.temporal, network.other]
-    return [network.specialization]
 
 
 def save_batch(path: Path, batch: Batch) -> None:

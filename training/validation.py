@@ -1,6 +1,7 @@
 """How well a network does on whole images of scenes that it never saw."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from statistics import fmean
 from typing import NamedTuple
 
@@ -12,7 +13,8 @@ from kpcn_core.features import Component
 from kpcn_core.model.network import Network
 from kpcn_core.model.reconstruction import Image
 from kpcn_core.ops.trajectory import trajectories
-from training.batches import nearest_buffers
+from training.baselines import DirectNetwork
+from training.batches import Shot, nearest_buffers
 from training.dataset import VALIDATION_PERIOD
 from training.errors import InvalidDataset
 from training.losses import smape, trust
@@ -25,17 +27,20 @@ Errors = dict[str, tuple[float, float]]  # component or FINAL -> SMAPE before an
 
 
 class Sample(NamedTuple):
-    """A held-out view at one sample count, with so many frames before and after it."""
+    """A held-out view at one sample count, with so many frames before and, or not, after it."""
 
     view: View
     buffers: tuple[str, ...]
     reach: int = 0
+    future: bool = True
 
     @property
     def label(self) -> str:
         """For people, and for the keys of logs."""
-        window = f"-window{2 * self.reach + 1}" if self.reach else ""
-        return f"{self.spp}spp{window}"
+        if not self.reach:
+            return f"{self.spp}spp"
+        window = f"window{2 * self.reach + 1}" if self.future else f"past{self.reach}"
+        return f"{self.spp}spp-{window}"
 
     @property
     def spp(self) -> int:
@@ -43,17 +48,21 @@ class Sample(NamedTuple):
         return sum(self.view.spp[name] for name in self.buffers)
 
 
-def samples(views: Iterable[View], counts: Iterable[int], reach: int = 0) -> list[Sample]:
+def samples(
+    views: Iterable[View], counts: Iterable[int], reach: int = 0, future: bool = True
+) -> list[Sample]:
     """Each view at each sample count, as nearly as its buffers allow."""
     return [
-        Sample(view, _buffers(view, count), reach)
+        Sample(view, _buffers(view, count), reach, future)
         for view in views
         for count in sorted(set(counts))
     ]
 
 
 @torch.inference_mode()
-def measure(network: Network, sample: Sample, encoder: str, device: torch.device) -> Errors:
+def measure(
+    network: Network | DirectNetwork, sample: Sample, encoder: str, device: torch.device
+) -> Errors:
     """SMAPE of each component and of the recomposed color, noisy and denoised, exposed."""
     view = sample.view
     noisy = _aovs(view, sample.buffers, device)
@@ -61,25 +70,32 @@ def measure(network: Network, sample: Sample, encoder: str, device: torch.device
     gain = features.exposure(noisy["color"])
     split = features.reads_split(network.planes_of(encoder))
     frames, centre, motion = _window(sample, noisy, device)
-    parts = [features.components(aovs, gain, split) for aovs in frames]
-    encoded = [
-        inference.encode(network, part, aovs, encoder)
-        for part, aovs in zip(parts, frames, strict=True)
-    ]
-    images = [
-        {name: Image(one.radiance, one.valid) for name, one in part.items()} for part in parts
-    ]
-    contexts = inference.gather(network, encoded, motion, centre)
-    others = inference.around(network, contexts, images, motion, centre)
-    filtered = inference.render(network, contexts, images[centre], others)
+    window = [Shot(features.components(aovs, gain, split), aovs) for aovs in frames]
+    denoise = network if isinstance(network, DirectNetwork) else partial(_filtered, network)
+    filtered = denoise(window, motion, centre, encoder)
     targets = features.components(clean, gain, split)
     found = {
-        name: (parts[centre][name], filtered[name], target) for name, target in targets.items()
+        name: (window[centre].parts[name], filtered[name], target)
+        for name, target in targets.items()
     }
     whole, target = (features.components(aovs, gain, split=False) for aovs in (noisy, clean))
     color = features.compose(filtered, gain) * gain
     found[FINAL] = (whole["specular"], color, target["specular"])
     return {name: _errors(*compared) for name, compared in found.items()}
+
+
+def _filtered(
+    network: Network, window: Sequence[Shot], motion: Sequence[Tensor], centre: int, encoder: str
+) -> dict[str, Tensor]:
+    """The components of the centre frame by kernels; arguments as of `DirectNetwork`."""
+    encoded = [inference.encode(network, shot.parts, shot.aovs, encoder) for shot in window]
+    images = [
+        {name: Image(part.radiance, part.valid) for name, part in shot.parts.items()}
+        for shot in window
+    ]
+    contexts = inference.gather(network, encoded, motion, centre)
+    others = inference.around(network, contexts, images, motion, centre)
+    return inference.render(network, contexts, images[centre], others)
 
 
 def _window(
@@ -90,7 +106,7 @@ def _window(
     if not reach:
         return [noisy], 0, [torch.zeros_like(noisy["color"][:, :2])]
     frames, vectors = [], []
-    for offset in range(-reach, reach + 1):
+    for offset in range(-reach, reach * sample.future + 1):
         names = nearest_buffers(view.around[offset], sample.spp) if offset else []
         frames.append(_aovs(view, names, device, offset) if offset else noisy)
         vectors.append(
@@ -100,7 +116,9 @@ def _window(
     return frames, reach, trajectories(forward, backward, reach)
 
 
-def summary(network: Network, chosen: Sequence[Sample], encoder: str) -> Iterator[str]:
+def summary(
+    network: Network | DirectNetwork, chosen: Sequence[Sample], encoder: str
+) -> Iterator[str]:
     """Mean SMAPE before and after over the samples of each count; a line a component.
 
     Raises:

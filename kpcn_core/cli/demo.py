@@ -6,7 +6,7 @@ import click
 
 from kpcn_core.cli.progress import progress
 from kpcn_core.demo import EXAMPLES, Demo
-from kpcn_core.denoiser import DEFAULT_MODEL
+from kpcn_core.settings import DEFAULT_MODEL
 
 FOLDER = click.Path(path_type=Path)
 

@@ -7,9 +7,9 @@ import click
 
 from kpcn_core import renderman
 from kpcn_core.cli.shots import denoise_shots
-from kpcn_core.denoiser import DEFAULT_MEMORY, DEFAULT_MODEL
 from kpcn_core.renderman import Batch
 from kpcn_core.sequence_pattern import Pattern
+from kpcn_core.settings import DEFAULT_MEMORY, DEFAULT_MODEL
 
 FILE = click.Path(path_type=Path)
 

@@ -7,12 +7,14 @@ import click
 
 from kpcn_core.cli.options import AovLayer, AovNames, LayerLike, Memory, TileSize
 from kpcn_core.cli.progress import Bar, progress
-from kpcn_core.denoiser import DEFAULT_MEMORY, DEFAULT_MODEL, Denoiser
+from kpcn_core.denoiser import Denoiser
 from kpcn_core.errors import KpcnError
 from kpcn_core.job import Job
+from kpcn_core.job_run import run
 from kpcn_core.model.specialization import MAX_ASYMMETRY
 from kpcn_core.prepared import LIKE
 from kpcn_core.sequence import Shot
+from kpcn_core.settings import DEFAULT_MEMORY, DEFAULT_MODEL
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -87,7 +89,7 @@ def _failed(job: Job, denoiser: Denoiser, bar: Bar) -> int:
     """Run a job; how many of its frames were not written."""
     failed = 0
     try:
-        for outcome in job.run(denoiser, bar.part):
+        for outcome in run(job, denoiser, bar.part):
             if outcome.error:
                 failed += 1
                 bar.failed(str(outcome.error))

@@ -1,0 +1,33 @@
+"""The network that a stage of training is about, and the parts of it that the stage trains."""
+
+from torch import nn
+
+from kpcn_core.model.network import Network
+from training.baselines import DirectNetwork, RecurrentDirectNetwork
+from training.config import TrainingConfig
+
+BASELINES = {"direct": DirectNetwork, "recurrent-direct": RecurrentDirectNetwork}
+
+
+def network_of(config: TrainingConfig) -> Network | DirectNetwork:
+    """The network of a stage, with its first weights."""
+    return BASELINES.get(config.stage, Network)(config.network)
+
+
+def trained_parts(network: Network | DirectNetwork, stage: str) -> list[nn.Module]:
+    """The modules that a stage trains.
+
+    A U-Net predicts how its scales are joined, so all of its scales are trained at once.
+    """
+    if isinstance(network, RecurrentDirectNetwork):
+        return [network.combiner, network.colors]
+    if isinstance(network, DirectNetwork):
+        return [network]
+    if stage == "single-frame":
+        return [network.encoders, network.trunk, network.centre]
+    if stage == "multi-scale":
+        assert network.alpha is not None
+        return [network.alpha]
+    if stage == "temporal":
+        return [network.temporal, network.other]
+    return [network.specialization]

@@ -1,0 +1,54 @@
+"""What a training starts from: released weights; for a baseline, the checkpoint of a direct one."""
+
+from pathlib import Path
+
+from kpcn_core import weights
+from kpcn_core.model.network import Network
+from training.baselines import DirectNetwork, RecurrentDirectNetwork
+from training.config import BASELINES, TrainingConfig
+from training.errors import InvalidConfig
+from training.release import averaged_network, provenance_of, read_checkpoint
+
+
+def start_from(network: Network | DirectNetwork, config: TrainingConfig) -> None:
+    """Take over the weights that a configuration names; what they lack stays as it is.
+
+    Raises:
+        UnreadableFile: there are none.
+        InvalidConfig: they are of another network.
+    """
+    path, found = _named(config)
+    if found.config != config.network:
+        raise InvalidConfig(
+            f"{path}: its network is {found.config}; the configuration asks for "
+            f"{config.network}. Change [network], or start from other weights."
+        )
+    network.load_state_dict(network.state_dict() | found.state_dict())
+
+
+def history(config: TrainingConfig) -> dict[str, str]:
+    """What the weights that training started from say of themselves."""
+    start = config.run.start
+    if not start:
+        return {}
+    if config.stage in BASELINES:
+        return provenance_of(read_checkpoint(Path(start)), "")
+    header = weights.describe(weights.find(start))
+    return {key: value for key, value in header.items() if key not in ("format", "config")}
+
+
+def _named(config: TrainingConfig) -> tuple[Path, Network | DirectNetwork]:
+    """The file and the network in it."""
+    start = config.run.start
+    if config.stage not in BASELINES:
+        path = weights.find(start)
+        return path, weights.load(path)
+    path = Path(start)
+    found = averaged_network(read_checkpoint(path))
+    if not isinstance(found, DirectNetwork) or isinstance(found, RecurrentDirectNetwork):
+        raise InvalidConfig(
+            f"{path}: stage '{config.stage}' starts from a checkpoint of stage 'direct'; this one "
+            f"predicts something else. Train one with `kpcn-train fit DATA RUN --config direct`, "
+            f"and start from RUN/last.ckpt."
+        )
+    return path, found
