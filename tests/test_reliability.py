@@ -29,6 +29,8 @@ import os, sys, time
 from pathlib import Path
 from typing import Any
 from kpcn_core import atomic
+from kpcn_core.cli.main import end_cleanly
+end_cleanly()
 stage, target = sys.argv[1], Path(sys.argv[2])
 
 def stop(*_):
@@ -76,6 +78,16 @@ def test_killed_at_any_stage_of_a_write_leaves_the_old_file_or_the_new_one(
     with replaced(target, overwrite=True) as temporary:
         temporary.write_bytes(NEW)
     assert target.read_bytes() == NEW
+
+
+def test_asked_to_stop_it_leaves_nothing_half_written(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WRITER, "half written", str(tmp_path / "out.exr")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout
+        assert writer.stdout.readline().strip() == "half written"
+        writer.terminate()
+    assert writer.returncode == 128 + signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_killed_between_a_file_and_its_note_the_file_is_made_again(tmp_path: Path) -> None:
