@@ -9,6 +9,7 @@ from uuid import uuid4
 from kpcn_core.errors import UnwritableFile
 
 WRITE_BITS = 0o222
+STEM = 32  # characters of a target's name that its temporary file has
 
 
 @contextmanager
@@ -27,7 +28,8 @@ def replaced(path: Path, overwrite: bool = False) -> Iterator[Path]:
             the operating system refuses (full disk, no permission), also while the body writes.
     """
     target = check_writable(path, overwrite)
-    temporary = target.with_name(f".{target.stem}.{uuid4().hex[:12]}{target.suffix}")
+    # A part of the name only: a longer one than the target's may be too long.
+    temporary = target.with_name(f".{target.stem[:STEM]}.{uuid4().hex[:12]}{target.suffix}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch(exist_ok=False)

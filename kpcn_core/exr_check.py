@@ -19,6 +19,9 @@ LONGEST_NAME = 255
 def check_complete(path: Path) -> None:
     """Raise UnreadableFile unless the file is an EXR whose chunks all lie within it."""
     try:
+        if path.is_fifo() or path.is_char_device() or path.is_socket():
+            # Opening a pipe waits until somebody writes to it.
+            raise UnreadableFile(f"{path}: expected an EXR file; it is a pipe or a device.")
         with path.open("rb") as file:
             size = path.stat().st_size
             _check(_Reader(path, file, size))

@@ -64,7 +64,7 @@ def test_why_there_is_no_gpu(
     monkeypatch.setattr(torch.version, "cuda", cuda)
     monkeypatch.setattr(torch.version, "hip", None)
     monkeypatch.setattr(doctor, "DRIVERS", (str(tmp_path),) if driver else ())
-    monkeypatch.setattr(doctor.shutil, "which", lambda _: None)
+    monkeypatch.setattr("shutil.which", lambda _: None)
     finding = found("GPU")
     assert finding.state == OPTIONAL
     assert expected in finding.text + finding.mend

@@ -1,5 +1,8 @@
 """`kpcn`: finds the command's module, runs it, and prints our errors for a person."""
 
+import signal
+import sys
+import threading
 from importlib import import_module
 
 import click
@@ -55,6 +58,12 @@ class LazyGroup(click.Group):
             raise click.ClickException(str(error)) from error
 
 
+def end_cleanly() -> None:
+    """When a farm or a shell asks us to stop, leave no half-written file and no claim behind."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="kpcn")
 def main() -> None:
@@ -64,3 +73,4 @@ def main() -> None:
     Example:
       kpcn denoise "shot.####.exr" -o "clean.####.exr"
     """
+    end_cleanly()
