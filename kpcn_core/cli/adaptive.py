@@ -14,10 +14,9 @@ from kpcn_core.adaptive.record import Record
 from kpcn_core.cli.adaptive_options import Duration
 from kpcn_core.cli.adaptive_renderer import PlacedRenderer, RendererChoice, renderer_options
 from kpcn_core.cli.progress import Bar, progress
-from kpcn_core.denoiser import Denoiser
+from kpcn_core.denoiser import DEFAULT_MODEL, Denoiser
 from kpcn_core.errors import InvalidPixels
 from kpcn_core.frame import Pixels
-from kpcn_core.settings import DEFAULT_MODEL
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 INTERRUPTED = 130  # what a shell says of a command that Ctrl-C ended
