@@ -1,17 +1,29 @@
-"""Multi-scale reconstruction: what the scales hold, and how they are joined."""
+"""Multi-scale reconstruction: what the scales hold, how they are joined, and with which frames."""
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from kpcn_core import features
-from kpcn_core.features import Component
-from kpcn_core.features_pyramid import Scale, scales
-from kpcn_core.model.multiscale import ScaleCompositor, ScaleWeight, denoise_scales, footprint
-from kpcn_core.ops.kernels import apply_kernels
-from kpcn_core.ops.pyramid import compose
-from tests.networks import random_network
+from kpcn_core.features import COMPONENTS, Component
+from kpcn_core.features_pyramid import scales
+from kpcn_core.model.config import RESIDUAL
+from kpcn_core.model.multiscale import ScaleWeight
+from kpcn_core.model.network import Network
+from kpcn_core.model.reconstruction import (
+    Image,
+    motion_pyramid,
+    neighbours,
+    reconstruct,
+    slope_pyramid,
+)
+from kpcn_core.model.temporal import Context
+from kpcn_core.ops.kernels import without_mask
+from kpcn_core.ops.pyramid import down, down_motion, down_valid, interpolating_join, join
+from kpcn_core.ops.reposition import filter_window
+from tests.networks import NETWORKS, random_network
+
+SIZE = (8, 16)
 
 
 def noisy_component(*size: int) -> Component:
@@ -21,11 +33,7 @@ def noisy_component(*size: int) -> Component:
     return Component("specular", radiance * valid, 0.1 * torch.rand(1, 3, *size), valid)
 
 
-def random_compositor(blocks: int = 1) -> ScaleCompositor:
-    """One whose alphas differ from pixel to pixel."""
-    compositor = ScaleCompositor(channels=8, blocks=blocks)
-    nn.init.normal_(compositor.alpha.last.weight)
-    return compositor
+# --- what a residual trunk reads at each scale ---
 
 
 def test_scales_halve_with_their_guides_and_their_variance_falls_to_a_quarter() -> None:
@@ -57,68 +65,171 @@ def test_a_component_without_variance_has_none_at_any_scale() -> None:
     assert [scale.variance for scale, _ in scales(component, {})] == [None] * 3
 
 
+# --- the weight of Eq. 5 ---
+
+
+def random_weight() -> ScaleWeight:
+    """One whose alphas differ from pixel to pixel."""
+    module = ScaleWeight(channels=8, blocks=1)
+    nn.init.normal_(module.last.weight)
+    return module
+
+
 def test_alpha_is_a_blend_and_starts_in_the_middle() -> None:
+    torch.manual_seed(4)
     fine, coarse = 100 * torch.rand(2, 3, 7, 9), 100 * torch.rand(2, 3, 4, 5)
-    assert_close(ScaleWeight()(fine, coarse), torch.full((2, 1, 7, 9), 0.5))
-    alpha = random_compositor().alpha(fine, coarse)
+    module = random_weight()
+    alpha = module(fine, coarse)
     assert alpha.shape == (2, 1, 7, 9)
     assert 0 <= alpha.min() < alpha.max() <= 1
+    module.start_at_half()
+    assert_close(module(fine, coarse), torch.full((2, 1, 7, 9), 0.5))
 
 
-def test_one_weight_module_serves_both_joins() -> None:
-    compositor = random_compositor()
-    images = [torch.rand(1, 3, size, size, requires_grad=True) for size in (8, 4, 2)]
-    compositor(images).sum().backward()
-    assert all(image.grad is not None and image.grad.any() for image in images)
-    assert all(value.grad is not None for value in compositor.parameters())
-    assert sum(1 for module in compositor.modules() if isinstance(module, ScaleWeight)) == 1
+def test_alpha_is_a_number_where_a_scale_had_nothing_to_read() -> None:
+    fine, coarse = torch.rand(1, 3, 6, 6), torch.rand(1, 3, 3, 3)
+    fine[..., 2, 2], coarse[..., 0, 0] = torch.nan, torch.nan
+    assert random_weight()(fine, coarse).isfinite().all()
 
 
-def test_further_layers_are_joined_by_the_weights_of_the_color() -> None:
-    compositor = random_compositor()
-    images = [torch.rand(1, 3, size, size) for size in (9, 5, 3)]
-    alphas = compositor.weights(images)
-    light, rest = [0.25 * image for image in images], [0.75 * image for image in images]
-    assert_close(compose(light, alphas) + compose(rest, alphas), compositor(images))
+@pytest.mark.parametrize("pixel", [20, 21])
+def test_nothing_outside_the_footprint_of_alpha_is_seen(pixel: int) -> None:
+    module = random_weight()
+    fine = torch.rand(1, 3, 1, 42, requires_grad=True)
+    coarse = torch.rand(1, 3, 1, 21, requires_grad=True)
+    seen = torch.autograd.grad(module(fine, coarse)[..., pixel].sum(), (fine, coarse))
+    for gradient, size in zip(seen, (1, 2), strict=True):
+        columns = gradient.abs().sum(dim=(0, 1, 2)).nonzero() * size
+        # The two fine pixels that one coarse pixel is repeated over are the same to it.
+        assert (columns - pixel // size * size).abs().max() <= module.footprint + size - 1
 
 
-def test_a_constant_image_goes_through_all_scales_unchanged() -> None:
-    network, compositor = random_network(), random_compositor()
-    image = torch.full((1, 3, 13, 10), 0.4)
-    valid = torch.ones(1, 1, 13, 10)
-    component = Component("specular", image, torch.rand(1, 3, 13, 10), valid)
-    aovs = {"albedo": torch.rand(1, 3, 13, 10), "normal": torch.rand(1, 3, 13, 10)}
-
-    def single_frame(scale: Scale) -> Tensor:
-        part, guides = scale
-        planes = network.stack(features.planes(part, guides), "generic")
-        return apply_kernels(part.radiance, network(planes, "generic"), part.valid)
-
-    with torch.no_grad():
-        denoised = denoise_scales(scales(component, aovs), single_frame, compositor)
-    assert_close(denoised, image)
+# --- frames and scales together ---
 
 
-@pytest.mark.parametrize("pixel", [40, 41, 42, 43])
-def test_nothing_outside_the_footprint_is_seen(pixel: int) -> None:
-    reach = 3
-    module = nn.Conv2d(3, 3, 2 * reach + 1, padding=reach).double()
-    compositor = random_compositor().double()
-    image = torch.rand(1, 3, 84, 84, dtype=torch.float64, requires_grad=True)
-    component = Component("specular", image, None, torch.ones(1, 1, 84, 84, dtype=torch.float64))
-    denoised = denoise_scales(
-        scales(component, {}), lambda scale: module(scale[0].radiance), compositor
+def random_window(frames: int) -> list[dict[str, Image]]:
+    """All components of every frame, with pixels that are not valid."""
+    return [
+        {
+            name: Image(radiance, (torch.rand(2, 1, *SIZE) > 0.3).double())
+            for name, radiance in zip(COMPONENTS, torch.rand(4, 2, 5, *SIZE).double(), strict=True)
+        }
+        for _ in range(frames)
+    ]
+
+
+def random_contexts(network: Network, frames: int) -> list[Context]:
+    fold, images = network.config.fold, 2 * (len(COMPONENTS) if network.apart else 1)
+    sizes = [[length // (fold << scale) for length in SIZE] for scale in range(3)]
+    return [
+        Context(
+            torch.randn(images, 8, *size).double(),
+            [torch.randn(images, 8, *size).double() for _ in range(frames)],
+        )
+        for size in sizes
+    ]
+
+
+def slow_reconstruct(
+    network: Network,
+    contexts: list[Context],
+    window: list[dict[str, Image]],
+    motion: list[Tensor],
+    centre: int,
+) -> dict[str, Tensor]:
+    """Fig. 4 as it is drawn, operator by operator, with one softmax over all frames (§3.3)."""
+    radiance = [{name: image.radiance for name, image in frame.items()} for frame in window]
+    valid = [{name: image.valid for name, image in frame.items()} for frame in window]
+    filtered: list[dict[str, Tensor]] = []
+    for scale, context in enumerate(contexts):
+        logits = [
+            network.logits(context, scale, COMPONENTS)
+            if frame == centre
+            else network.neighbour_logits(context, scale, frame, COMPONENTS)
+            for frame in range(len(window))
+        ]
+        filtered.append(
+            {
+                name: filter_window(
+                    *([frame[name] for frame in kind] for kind in (radiance, logits)),
+                    motion,
+                    [frame[name] for frame in valid],
+                )
+                for name in COMPONENTS
+            }
+        )
+        radiance = [
+            {name: down(image, masks[name]) for name, image in frame.items()}
+            for frame, masks in zip(radiance, valid, strict=True)
+        ]
+        valid = [{name: down_valid(mask) for name, mask in frame.items()} for frame in valid]
+        motion = [down_motion(vectors) for vectors in motion]
+    joined = filtered[-1]
+    for scale in (1, 0):
+        for name in COMPONENTS:
+            fine, coarse = filtered[scale][name], joined[name]
+            if network.alpha is None:
+                weights = network.logits(contexts[scale], scale, COMPONENTS)[f"{name}.join"]
+                joined[name] = interpolating_join(fine, coarse, weights)
+            else:
+                alpha = network.alpha(fine[:, :3], coarse[:, :3])
+                joined[name] = join(fine, coarse, alpha)
+    return joined
+
+
+@pytest.mark.parametrize(("trunk", "fold"), NETWORKS)
+@pytest.mark.parametrize(("frames", "centre"), [(1, 0), (3, 1), (4, 0)])
+@torch.no_grad()
+def test_reconstruction_is_its_operators_one_by_one(
+    trunk: str, fold: int, frames: int, centre: int
+) -> None:
+    network = random_network(trunk, fold).double()
+    window, contexts = random_window(frames), random_contexts(network, frames)
+    motion = [2 * vectors for vectors in torch.randn(frames, 2, 2, *SIZE).double()]
+    motion[centre].zero_()
+    window[centre]["emission"].valid[0, :, :4, :4] = 0
+    expected = slow_reconstruct(network, contexts, window, motion, centre)
+    around = neighbours(
+        network, contexts, window, [motion_pyramid(step, 3) for step in motion], centre
     )
-    (gradient,) = torch.autograd.grad(denoised[..., pixel, pixel].sum(), image)
-    rows, columns = gradient[0].abs().sum(dim=0).nonzero().unbind(1)
-    seen = max((rows - pixel).abs().max().item(), (columns - pixel).abs().max().item())
-    bound = footprint(reach, compositor.alpha.footprint)
-    assert seen <= bound
-    assert seen > bound - 8, "the bound is far from tight"
+    assert (around is None) == (frames == 1)
+    found = reconstruct(network, contexts, window[centre], around)
+    for name in COMPONENTS:
+        assert_close(found[name], expected[name], equal_nan=True)
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
-def test_the_compositor_can_be_scripted() -> None:
-    compositor = random_compositor()
-    images = [torch.rand(1, 3, size, size) for size in (9, 5, 3)]
-    assert_close(torch.jit.script(compositor)(images), compositor(images))
+def test_an_image_has_its_mask_at_every_scale() -> None:
+    image, valid = torch.rand(1, 4, 8, 8), torch.zeros(1, 1, 8, 8)
+    valid[..., 5, 2] = 1
+    found = Image(torch.where(valid > 0, image, torch.nan), valid).pyramid(3)
+    assert [tuple(level.shape) for level in found] == [(1, 5, 8, 8), (1, 5, 4, 4), (1, 5, 2, 2)]
+    for level in found:
+        assert_close(level[level[:, -1:].expand_as(level) > 0][:4], image[0, :, 5, 2])
+        assert without_mask(level).isfinite().sum() == 4
+
+
+def test_motion_and_lambda_are_the_same_at_every_scale() -> None:
+    motion = torch.tensor([6.0, -2.0]).view(1, 2, 1, 1).expand(1, 2, 8, 8)
+    assert [level[0, :, 0, 0].tolist() for level in motion_pyramid(motion, 3)] == [
+        [6, -2],
+        [3, -1],
+        [1.5, -0.5],
+    ]
+    slopes = slope_pyramid(torch.full((1, 1, 8, 8), 0.7), 3)
+    assert [tuple(level.shape[-2:]) for level in slopes] == [(8, 8), (4, 4), (2, 2)]
+    assert all(torch.allclose(level, torch.tensor(0.7)) for level in slopes)
+
+
+def test_a_residual_network_has_one_weight_for_all_joins_and_a_unet_predicts_its_own() -> None:
+    def count(network: Network) -> int:
+        return sum(isinstance(module, ScaleWeight) for module in network.modules())
+
+    assert count(random_network(RESIDUAL)) == 1
+    network = random_network()
+    assert count(network) == 0
+    contexts = random_contexts(network.double(), 1)
+    joins = [
+        {name for name in network.logits(context, scale, COMPONENTS) if name.endswith(".join")}
+        for scale, context in enumerate(contexts)
+    ]
+    assert [len(names) for names in joins] == [4, 4, 0]

@@ -232,11 +232,3 @@ def test_what_windows_are_made_of_is_all_trained() -> None:
     context = gathered(module, features, motion, 0)
     sum(context.of(frame).square().sum() for frame in range(3)).backward()  # type: ignore[union-attr]
     assert all(value.grad is not None and value.grad.any() for value in module.parameters())
-
-
-@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
-def test_window_features_can_be_scripted() -> None:
-    module = random_module()
-    features, motion = several(2, torch.randn, CHANNELS), several(2, torch.randn, 2)
-    scripted = torch.jit.script(module)(features, motion, 0, [(0, 0), (0, 0)])
-    assert_close(scripted.shared, gathered(module, features, motion, 0).shared)

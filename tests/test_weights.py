@@ -1,6 +1,8 @@
 """Weights files: what is written is read, and nothing else."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,9 +11,9 @@ from torch.testing import assert_close
 
 from kpcn_core import weights
 from kpcn_core.errors import InvalidWeights, UnknownName, UnreadableFile
-from kpcn_core.model.config import ModelConfig
+from kpcn_core.model.config import RESIDUAL, UNET, ModelConfig
 from kpcn_core.model.network import Network
-from tests.networks import random_network
+from tests.networks import random_network, small_config
 
 
 @pytest.fixture
@@ -21,13 +23,18 @@ def saved(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_network_comes_back_with_its_config_and_how_it_was_trained(saved: Path) -> None:
-    original, loaded = random_network(), weights.load(saved)
+@pytest.mark.parametrize("trunk", [RESIDUAL, UNET])
+def test_a_network_comes_back_with_its_config_and_how_it_was_trained(
+    trunk: str, tmp_path: Path
+) -> None:
+    original, path = random_network(trunk, fold=2), tmp_path / "small.safetensors"
+    weights.save(path, original, {"data": "noise"})
+    loaded = weights.load(path)
     assert loaded.config == original.config
-    planes = torch.rand(1, 13, 8, 8)
-    assert_close(loaded(planes, "kpcn"), original(planes, "kpcn"))
-    assert weights.describe(saved)["data"] == "noise"
-    assert list(saved.parent.iterdir()) == [saved]
+    assert_close(loaded.state_dict(), original.state_dict(), rtol=0, atol=0)
+    assert not loaded.training
+    assert weights.describe(path)["data"] == "noise"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_changed_tensor_is_noticed(saved: Path) -> None:
@@ -40,7 +47,8 @@ def test_a_changed_tensor_is_noticed(saved: Path) -> None:
 
 def test_tensors_that_do_not_fit_the_config_are_refused(saved: Path) -> None:
     header, state = weights.describe(saved), load_file(saved)
-    save_file(state, saved, metadata=header | {"config": ModelConfig(8, 3, 5).to_json()})
+    other = replace(small_config(), channels=(8, 8, 12))
+    save_file(state, saved, metadata=header | {"config": other.to_json()})
     with pytest.raises(InvalidWeights, match="do not fit"):
         weights.load(saved)
 
@@ -63,11 +71,39 @@ def test_a_name_that_does_not_ship_lists_those_that_do() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"encoders": {"a": ["colour"]}}', '{"encoders": {}, "depth": 3}']
+    "text", ["", "[]", "{}", '{"encoders": {}, "channels": [8], "depth": 3}', '{"encoders": 1}']
 )
 def test_a_config_that_cannot_be_understood_is_refused(text: str) -> None:
-    with pytest.raises(InvalidWeights, match="config"):
+    with pytest.raises(InvalidWeights, match="config cannot be read"):
         ModelConfig.from_json(text)
+
+
+ODD = dict.fromkeys(("irradiance", "specular", "emission", "albedo"), 3)
+
+
+@pytest.mark.parametrize(
+    ("trunk", "change", "message"),
+    [
+        (UNET, {"trunk": "tree"}, "no trunk is called 'tree'; there are residual, unet"),
+        (UNET, {"channels": (8,)}, r"3 scales needs 3 numbers of channels; got \[8\]"),
+        (RESIDUAL, {"channels": (8, 8)}, "needs 1 numbers of channels"),
+        (UNET, {"kernels": ODD | {"albedo": 4}}, "kernels odd"),
+        (UNET, {"neighbours": 2}, "kernels odd"),
+        (UNET, {"blocks": 0}, "sizes must be >= 1"),
+        (UNET, {"kernels": {"specular": 3}}, "must be for irradiance, specular"),
+        (RESIDUAL, {"kernels": ODD | {"albedo": 5}}, "their kernels must be equal"),
+        (UNET, {"encoders": {}}, "needs an encoder"),
+        (UNET, {"encoders": {"a": ("colour",)}}, "'a' reads planes .'colour'.; trunk 'unet' can"),
+        (UNET, {"encoders": {"a": ()}}, "reads planes none"),
+        (UNET, {"encoders": {"a": ("color",)}}, "trunk 'unet' can read irradiance"),
+        (RESIDUAL, {"encoders": {"a": ("specular",)}}, "trunk 'residual' can read color"),
+    ],
+)
+def test_a_config_of_a_network_that_cannot_be_is_explained(
+    trunk: str, change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidWeights, match=message):
+        replace(small_config(trunk), **change)
 
 
 @pytest.mark.parametrize("name", weights.names())
