@@ -99,7 +99,7 @@ class RecurrentDirectNetwork(DirectNetwork):
 
     def _motion(self, vectors: Tensor, like: Tensor) -> Tensor:
         """Motion of features, repeated for components that lie side by side in the batch."""
-        config = self.config
+        config = self.extractor.config
         # No number leads nowhere: what is beyond the image reads nothing of other frames.
         grown = inference.padded(vectors, config.alignment, torch.nan)
         small = down_motion(grown, config.fold)

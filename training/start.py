@@ -32,7 +32,7 @@ def history(config: TrainingConfig) -> dict[str, str]:
     if not start:
         return {}
     if config.stage in BASELINES:
-        return provenance_of(read_checkpoint(Path(start)), "")
+        return provenance_of(read_checkpoint(Path(start)), "kpcn-train fit DATA RUN")
     header = weights.describe(weights.find(start))
     return {key: value for key, value in header.items() if key not in ("format", "config")}
 
