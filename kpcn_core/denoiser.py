@@ -190,9 +190,7 @@ class Denoiser:
         pieces = self._tiles(prepared.frame, settings, self.network.kernel_footprint)
 
         def filtered(region: Region) -> dict[str, Tensor]:
-            gathered = encoded.gathered or self._gather(encoded, region)
-            if len(pieces) == 1:
-                encoded.gathered = gathered
+            gathered = self._gathered(encoded, region)
             images = {name: region.of_image(image) for name, image in prepared.images.items()}
             steep = None if slope is None else region.of(slope)
             return inference.render(self.network, gathered.contexts, images, gathered.others, steep)
@@ -244,6 +242,14 @@ class Denoiser:
             for index, vectors in enumerate(encoded.motion)
         ]
 
+    def _gathered(self, encoded: Encoded, region: Region) -> Gathered:
+        """What no lambda changes; kept where the region is the whole frame."""
+        if region != whole(*encoded.frames[encoded.centre].prepared.frame.size):
+            return self._gather(encoded, region)
+        if encoded.gathered is None:
+            encoded.gathered = self._gather(encoded, region)
+        return encoded.gathered
+
     def _gather(self, encoded: Encoded, region: Region) -> Gathered:
         """A region of the window's features, and what its other frames add to the centre."""
         fold, centre = self.network.config.fold, encoded.centre
@@ -254,7 +260,7 @@ class Denoiser:
             for other, frame in zip(regions, encoded.frames, strict=True)
         ]
         images = [
-            {name: other.of_image(image) for name, image in frame.prepared.images_at(gain).items()}
+            frame.prepared.images_in(other, gain)
             for other, frame in zip(regions, encoded.frames, strict=True)
         ]
         motion = [region.of(vectors) for vectors in encoded.motion]

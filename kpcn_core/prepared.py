@@ -14,6 +14,7 @@ from kpcn_core.features import Component
 from kpcn_core.frame import Frame, Pixels
 from kpcn_core.model.reconstruction import Image
 from kpcn_core.ops.trajectory import trajectories
+from kpcn_core.region import Region
 
 log = logging.getLogger(__name__)
 
@@ -48,12 +49,13 @@ class Prepared:
     images: Mapping[str, Image]
     riders: Mapping[str, list[str]]
 
-    def images_at(self, gain: Tensor) -> dict[str, Image]:
-        """The images at the exposure of another frame, so that both can be summed."""
+    def images_in(self, region: Region, gain: Tensor) -> dict[str, Image]:
+        """A region of the images, at the exposure of another frame, so that both can be summed."""
         factor = gain / self.gain
+        found = {name: region.of_image(image) for name, image in self.images.items()}
         return {
             name: image if name == "albedo" else Image(image.radiance * factor, image.valid)
-            for name, image in self.images.items()
+            for name, image in found.items()
         }
 
     def components(self, filtered: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -166,8 +168,7 @@ def _exposed(
     frame: Frame, component: str, layer: str, aovs: Mapping[str, Tensor], gain: Tensor
 ) -> Tensor:
     """A further layer [1,C,H,W] in the units of the component that it is filtered like."""
-    pixels = frame["alpha"] if layer == "alpha" else frame.layers[layer]
-    values = tensor(pixels, gain.device)
+    values = tensor(_layer(frame, layer), gain.device)
     if component == "albedo":
         return values
     if component == "irradiance":
@@ -176,7 +177,19 @@ def _exposed(
 
 
 def _planes(frame: Frame, layer: str) -> int:
-    return len(frame["alpha"] if layer == "alpha" else frame.layers[layer])
+    return len(_layer(frame, layer))
+
+
+def _layer(frame: Frame, name: str) -> Pixels:
+    """A further layer of a frame, or its alpha."""
+    if name == "alpha":
+        return frame["alpha"]
+    if name not in frame.layers:
+        raise MissingAov(
+            f"{frame.label}: no layer '{name}' to denoise; of those that are asked for it has "
+            f"{', '.join(frame.layers) or 'none'}."
+        )
+    return frame.layers[name]
 
 
 def _image(part: Component, riders: list[Tensor]) -> Image:
