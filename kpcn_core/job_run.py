@@ -1,6 +1,7 @@
 """A job at work: files in, files out, and what is kept between them."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 from kpcn_core import __version__, exr, fingerprint, weights
 from kpcn_core.claims import Turn, turns
 from kpcn_core.denoiser import Denoiser
-from kpcn_core.errors import InvalidAsymmetry, KpcnError
+from kpcn_core.errors import InvalidAsymmetry, KpcnError, UnreadableFile
 from kpcn_core.exr_further import read_further, read_mask
 from kpcn_core.frame import Frame
 from kpcn_core.job import Job, Outcome
@@ -120,11 +121,18 @@ class JobRun:
 
     @cached_property
     def _settings(self) -> Settings:
-        """What the first file's layers make of the job: the patterns become names."""
+        """The job's patterns of further layers become names."""
         job = self.job
-        frame = exr.read(job.files[0][0], job.source, job.layers)
-        like = read_further(frame, job.extra)[1]
+        like = read_further(self._readable(), job.extra)[1] if job.extra else {}
         return Settings(job.aovs, like, job.encoder, job.tile, job.max_memory)
+
+    def _readable(self) -> Frame:
+        """The first input that can be read."""
+        *others, last = [source for source, _ in self.job.files]
+        for source in others:
+            with suppress(UnreadableFile):
+                return exr.read(source, self.job.source, self.job.layers)
+        return exr.read(last, self.job.source, self.job.layers)
 
     def repeats(self, job: Job) -> bool:
         """Whether another job differs only in lambda and outputs, and its frames are kept."""

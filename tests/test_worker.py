@@ -83,7 +83,7 @@ def wire() -> Iterator[Wire]:
     """A worker at work, shared by tests that leave it well."""
     shared = Wire()
     shared.ask("hello", "initialize", HELLO)
-    assert shared.reply()["result"]["capabilities"] == ["denoise", "inspect"]
+    assert shared.reply()["result"]["capabilities"] == ["denoise", "render", "inspect"]
     yield shared
     shared.kill()
 
