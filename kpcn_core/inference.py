@@ -99,7 +99,7 @@ def render(
     alignment, scales = network.config.alignment, network.config.scales
     height, width = next(iter(images.values())).valid.shape[-2:]
     if slope is not None:
-        contexts = network.specialize(contexts, slope_pyramid(padded(slope, alignment), scales))
+        contexts = network.specialize(contexts, slope_pyramid(_grown(slope, alignment), scales))
     filtered = reconstruct(network, contexts, _padded_images(images, alignment), others)
     return {name: image[..., :height, :width] for name, image in filtered.items()}
 
@@ -116,6 +116,12 @@ def padded(image: Tensor, alignment: int, value: float = 0.0) -> Tensor:
     height, width = image.shape[-2:]
     right, below = -width % alignment, -height % alignment
     return functional.pad(image, [0, right, 0, below], value=value) if right or below else image
+
+
+def _grown(slope: Tensor, alignment: int) -> Tensor:
+    # Not by zeros: coarse pixels at the border see the mean, and a lambda would fade there.
+    height, width = slope.shape[-2:]
+    return functional.pad(slope, [0, -width % alignment, 0, -height % alignment], mode="replicate")
 
 
 def _motion(network: Network, vectors: Tensor) -> list[Tensor]:
