@@ -1,0 +1,1 @@
+"""Experiments of the paper that explain choices; nothing else imports them."""
