@@ -20,14 +20,14 @@ ENCODERS = {
 }
 
 
-def small_config(trunk: str = UNET, fold: int = 1) -> ModelConfig:
+def small_config(trunk: str = UNET, fold: int = 1, kernels: int = 3) -> ModelConfig:
     """Eight channels, three scales."""
     return ModelConfig(
         trunk=trunk,
         channels=(8,) if trunk == RESIDUAL else (8, 8, 8),
         blocks=1,
-        kernels=dict.fromkeys(("irradiance", "specular", "emission", "albedo"), 3),
-        neighbours=3,
+        kernels=dict.fromkeys(("irradiance", "specular", "emission", "albedo"), kernels),
+        neighbours=kernels,
         fold=fold,
         scales=3,
         window_blocks=1,
@@ -36,10 +36,10 @@ def small_config(trunk: str = UNET, fold: int = 1) -> ModelConfig:
     )
 
 
-def random_network(trunk: str = UNET, fold: int = 1, seed: int = 0) -> Network:
+def random_network(trunk: str = UNET, fold: int = 1, kernels: int = 3, seed: int = 0) -> Network:
     """A small network whose kernels are far from uniform, and all of whose modules do something."""
     torch.manual_seed(seed)
-    network = Network(small_config(trunk, fold))
+    network = Network(small_config(trunk, fold, kernels))
     for module in (network.temporal, network.specialization, network.alpha):
         for value in [] if module is None else module.parameters():
             torch.nn.init.normal_(value, std=0.2)

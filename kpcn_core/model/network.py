@@ -221,14 +221,17 @@ class Network(nn.Module):
 
     @property
     def kernel_footprint(self) -> int:
-        """How far the filtered image sees features and colors around a pixel."""
+        """How far the filtered image sees features and colors around a pixel, the further of both.
+
+        In other frames, that is around where motion leads from any pixel so far away.
+        """
         config = self.config
         coarsest = 1 << (config.scales - 1)
         radius = max(*config.kernels.values(), config.neighbours) // 2
         context = config.fold * (2 * config.window_blocks + 1)
         # A join reads the coarser pixels next to its own, and what its weights are made from.
         seen = 2 if self.alpha is None else 2 + self.alpha.footprint
-        return coarsest * (radius + context) + seen * (coarsest - 1)
+        return coarsest * max(radius, context) + seen * (coarsest - 1)
 
     @property
     def bytes_per_pixel(self) -> int:
