@@ -97,6 +97,7 @@ class Settings:
         aovs: which AOVs to denoise.
         model: a network's name or file; empty for the default.
         window: how many frames are looked at for each frame.
+        flow: estimate the motion that a window needs where the files have none.
         asymmetry: λ, 1 to 10.
         asymmetry_layer: a channel of the render from 0 to 1 that says where; empty for everywhere.
         extra: pattern of further layers to component.
@@ -110,6 +111,7 @@ class Settings:
     aovs: tuple[str, ...] = ("color",)
     model: str = ""
     window: int = 1
+    flow: bool = False
     asymmetry: float = 1.0
     asymmetry_layer: str = ""
     extra: Mapping[str, str] = field(default_factory=dict)
@@ -159,6 +161,7 @@ class Settings:
             overwrite=self.overwrite,
             resume=True,
             window=self.window,
+            flow=self.flow,
             asymmetry=self.asymmetry,
             asymmetry_layer=channel or None if is_asymmetric else None,
             asymmetry_input=mask.pattern if mask and is_asymmetric else None,

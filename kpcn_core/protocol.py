@@ -63,6 +63,7 @@ class Denoise(Message):
         resume: outputs that are made of the same already stay; older ones of ours are replaced.
         skip: outputs that are done already and stay as they are.
         window: how many frames are looked at for each frame, odd.
+        flow: estimate the motion that a window needs where the files have none.
         asymmetry: 1 (symmetric) to 10 (most conservative).
         asymmetry_layer: a channel from 0 to 1 that says where: λ is asymmetry to its power.
         asymmetry_input: the files with that channel, named as `input`; None for the input itself.
@@ -83,6 +84,7 @@ class Denoise(Message):
     resume: bool = False
     skip: tuple[str, ...] = ()
     window: int = 1
+    flow: bool = False
     asymmetry: float = 1.0
     asymmetry_layer: str | None = None
     asymmetry_input: str | None = None

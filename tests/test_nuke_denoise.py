@@ -5,16 +5,20 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import OpenEXR
 import pytest
 from click.testing import CliRunner
 
 from kpcn_core.cli.main import main
 from kpcn_core.errors import KpcnError, MissingFrames
+from kpcn_core.protocol import Denoise, method_of
 from tests.fakes import nuke
 from tests.fakes.nuke.nodes import Node
 from tests.nuke_host import Session, end_worker, same, shown, status
 from tests.shots import FRAMES, Shot, make_shot, wait_for_end
 
+MOVING = str(Path(__file__).parent.parent / "examples" / "noisy.####.exr")  # has motion layers
 MANY = range(1, 201)  # frames that take a while
 
 
@@ -369,6 +373,104 @@ def test_without_windows_a_range_is_done_when_the_call_returns(
         host.plugin.denoise_range(on(host, Shot(host.folder), None))
     host.plugin.find_layers(node)
     assert "albedo: albedo" in str(node["found"].value())
+
+
+def test_frames_that_did_not_change_are_skipped(host: Session, node: Node) -> None:
+    host.press(node, "denoise_range")
+    before = [path.stat().st_mtime_ns for path in clean(host)]
+    host.press(node, "denoise_range")
+    assert status(node) == "0 frames denoised, 3 unchanged."
+    clean(host)[1].unlink()
+    host.press(node, "denoise_range")
+    assert status(node) == "1 frame denoised, 2 unchanged."
+    node["asymmetry"].setValue(3.0)
+    host.press(node, "denoise_range")
+    assert status(node) == "3 frames denoised."
+    after = [path.stat().st_mtime_ns for path in clean(host)]
+    assert all(old != new for old, new in zip(before, after, strict=True))
+    assert not host.state.messages
+
+
+def test_a_window_is_looked_at_as_the_command_does(host: Session, shot: Shot) -> None:
+    host.state.frame = 2
+    node = on(host, shot, host.read(MOVING, 1, 7))
+    node["window"].setValue("3")
+    host.press(node, "denoise_frame")
+    options = ("--window", "3", "--frames", "2")
+    command = host.read(by_command(shot, MOVING, host.folder, *options), 2, 2)
+    assert same(shown(node, 2), shown(command, 2))
+
+
+def test_a_window_that_must_be_rendered_is_rendered_whole(host: Session, shot: Shot) -> None:
+    host.state.frame = 2
+    node = on(host, shot, nuke.nodes.Multiply(inputs=[host.read(MOVING, 1, 7)], value=1.0))
+    node["window"].setValue("3")
+    host.press(node, "denoise_frame")
+    assert len(list(host.folder.glob("kpcn-*/*render/*.exr"))) == 3
+    assert status(node) == "1 frame denoised."
+
+
+def with_mask(host: Session, shot: Shot, mask: Node) -> str:
+    """The noisy sequence with the mask's alpha as a layer `mask`; its pattern."""
+    for number, path in zip(FRAMES, shot.outputs("noisy"), strict=True):
+        file = OpenEXR.File(str(path), separate_channels=True)
+        channels = {name: channel.pixels for name, channel in file.channels().items()}
+        channels["mask.R"] = shown(mask, number)["rgba.alpha"]
+        OpenEXR.File(file.header(), channels).write(str(host.folder / f"masked.{number:04d}.exr"))
+    return str(host.folder / "masked.####.exr")
+
+
+def test_a_mask_says_where_the_asymmetry_applies(host: Session, node: Node, shot: Shot) -> None:
+    mask = nuke.nodes.Multiply(inputs=[host.read(shot.noisy, 1, 3)], value=0.75)
+    node.setInput(1, mask)
+    node["asymmetry"].setValue(4.0)
+    host.press(node, "denoise_range")
+    assert status(node) == "3 frames denoised."
+    assert not list(host.folder.glob("kpcn-*/*render"))  # the render itself is read where it is
+    masked = with_mask(host, shot, mask)
+    options = ("--asymmetry", "4", "--asymmetry-layer", "mask.R")
+    command = host.read(by_command(shot, masked, host.folder, *options), 1, 3)
+    for number in FRAMES:
+        expected = shown(command, number)
+        assert np.array_equal(shown(node, number)["rgba.red"], expected["rgba.red"])
+    inside = host.node(
+        host.read(masked, 1, 3), model=shot.model, asymmetry=4.0, asymmetry_layer="mask.R"
+    )
+    host.press(inside, "denoise_range")
+    assert same(shown(inside, 2), shown(command, 2))
+
+
+def test_the_slider_is_followed_from_cached_features(host: Session, node: Node) -> None:
+    host.start()
+    node["live"].setValue(True)
+    node["asymmetry"].setValue(2.0)
+    assert "denoise the frame first" in status(node)
+    host.press(node, "denoise_frame")
+    before = shown(node, 1)
+    methods = sent(host)
+    for value in (3.0, 4.0, 5.0):  # faster than anyone could follow
+        node["asymmetry"].setValue(value)
+    host.finish(node)
+    host.until(lambda: host.module("session").running(node) is None)
+    assert methods == ["render", "render"]
+    assert not same(before, shown(node, 1))
+    host.press(node, "denoise_frame")
+    assert status(node) == "0 frames denoised, 1 unchanged."  # it shows what 5 makes
+    assert not host.state.messages
+
+
+def sent(host: Session) -> list[str]:
+    """Methods that the worker is asked for, from now on."""
+    (client,) = host.module("session")._clients.values()
+    found: list[str] = []
+    denoise = client.denoise
+
+    def spying(message: Denoise) -> object:
+        found.append(method_of(message))
+        return denoise(message)
+
+    client.denoise = spying
+    return found
 
 
 def test_the_layers_of_a_new_input_are_shown(host: Session, node: Node, shot: Shot) -> None:

@@ -1,6 +1,7 @@
 """The node itself: its panel, its inner nodes, the gizmo, the menu."""
 
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from kpcn_core.settings import OUTPUTS
 from tests.fakes import nk, nuke
 from tests.fakes.nuke.nodes import Group, Node
 from tests.nuke_host import PLUGIN, Session
+from tests.shots import make_shot
 
 
 @pytest.fixture
@@ -109,3 +111,19 @@ def test_without_windows_there_is_no_menu(monkeypatch: pytest.MonkeyPatch, tmp_p
     session.start()
     assert not session.state.commands
     assert session.plugin.create().name() == "KpcnDenoise1"
+
+
+def test_the_script_for_a_person_with_nuke_runs(
+    host: Session, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    monkeypatch.setattr(nuke, "GUI", False)
+    shot = make_shot(tmp_path_factory.mktemp("shot"))
+    check = import_module("check_in_nuke")
+    said: list[str] = []
+    failed = check.main(shot.noisy, "1", "3", said.append)
+    assert said[-1] == f"{failed} assumptions did not hold."
+    failures = [line for line in said if line.startswith("FAILED")]
+    assert len(failures) == failed == 2  # what the fake has not: scripts that are saved
+    assert "scriptClear" in failures[0]
+    assert "scripts: could be tried" in failures[1]
+    assert sum(line.startswith("held") for line in said) > 20

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import nuke
 
 from kpcn_core.client import Client, Job
-from kpcn_core.errors import Cancelled, KpcnError, NotCached
+from kpcn_core.errors import Cancelled, KpcnError
 from kpcn_core.host_run import Run, Status, again
 from kpcn_core.protocol import Denoise, Inspected
 from kpcn_nuke import request, result, session
@@ -93,7 +93,7 @@ def knob_changed(node: nuke.Node, knob: nuke.Knob) -> None:
 
 
 def _live(node: nuke.Node) -> None:
-    """Render the current frame again for a new asymmetry, if the worker still has its features."""
+    """Render the current frame again for a new asymmetry: fast once its features are kept."""
     job = session.running(node)
     if job:
         job.then = functools.partial(_live, node)  # the slider's last value, once it is free
@@ -102,8 +102,8 @@ def _live(node: nuke.Node) -> None:
     if last is None:
         _say(node, "To follow the asymmetry live, denoise the frame first.")
         return
-    asked = last.other(nuke.frame(), float(node["asymmetry"].value()))
-    run = Run(_client(node), again(asked.request()))
+    asked = last.other(nuke.frame(), float(node["asymmetry"].value())).request()
+    run = Run(_client(node), again(asked), asked)
     session.start(NodeJob(node, run, functools.partial(_show, node)))
 
 
@@ -122,9 +122,7 @@ def _show(node: nuke.Node, status: Status) -> None:
         nuke.warning(note)
     if status.written:
         result.refresh(node)
-    if isinstance(status.error, NotCached):
-        _say(node, "The frame's features are not kept any more: press Denoise frame.")
-    elif status.error and not isinstance(status.error, Cancelled) and nuke.GUI:
+    if status.error and not isinstance(status.error, Cancelled) and nuke.GUI:
         nuke.message(str(status.error))
 
 

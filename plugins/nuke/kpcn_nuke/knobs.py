@@ -68,6 +68,7 @@ def settings(node: nuke.Node) -> Settings:
         aovs=names(_text_of(node, "clean")),
         model=_text_of(node, "model"),
         window=int(_text_of(node, "window")),
+        flow=_is_on(node, "flow"),
         asymmetry=_number_of(node, "asymmetry"),
         asymmetry_layer=_text_of(node, "asymmetry_layer"),
         extra=assignments(_text_of(node, "extra_layers"), "Layers: and the layers"),

@@ -97,12 +97,16 @@ PANEL = (
     Item("kpcn_override", "Read from other layers", "text", "", "Empty: as found above."),
     *(Item(f"aov_{aov}", aov, "string") for aov in FIELDS),
     Item("more_layers", "more", "string", "", "As albedo_mse=albedo_variance, depth=Z."),
-    Item("clean", "denoise", "string", "color", "AOVs: color, diffuse, specular, albedo."),
+    Item("clean", "denoise", "string", "color", "AOVs: color, diffuse, specular, albedo, alpha."),
     Item(
         "extra_layers", "and the layers", "string", "",
         "With the same kernels, as lg_*=diffuse, fog=specular.",
     ),
     Item("motion_tab", "Motion", "tab"),
+    Item(
+        "flow", "estimate where there is none", "check", False,
+        "For windows wider than 1, if the render has no motion layers.",
+    ),
     Item("forward_layer", "forward", "string", "", "Motion to the next frame; empty: found."),
     Item("backward_layer", "backward", "string", "", "Motion to the previous one; empty: found."),
     Item(

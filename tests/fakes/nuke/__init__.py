@@ -31,15 +31,16 @@ from tests.fakes.nuke.state import current as _current
 from tests.fakes.nuke.state import main_thread as _main_thread
 
 __all__ = [
-    "GUI", "INVISIBLE", "STARTLINE", "Boolean_Knob", "Double_Knob", "Enumeration_Knob",
-    "File_Knob", "FrameRanges", "Group", "Int_Knob", "Knob", "Node", "ProgressTask",
-    "PyScript_Knob", "Root", "Script_Knob", "String_Knob", "Tab_Knob", "Text_Knob", "Undo",
-    "addKnobChanged", "addOnCreate", "createNode", "delete", "execute", "executeInMainThread",
-    "executing", "filename", "frame", "layers", "menu", "message", "nodes", "root", "tcl",
-    "thisKnob", "thisNode", "views", "warning",
+    "GUI", "INVISIBLE", "NUKE_VERSION_STRING", "STARTLINE", "Boolean_Knob", "Double_Knob",
+    "Enumeration_Knob", "File_Knob", "FrameRanges", "Group", "Int_Knob", "Knob", "Node",
+    "ProgressTask", "PyScript_Knob", "Root", "Script_Knob", "String_Knob", "Tab_Knob",
+    "Text_Knob", "Undo", "addKnobChanged", "addOnCreate", "createNode", "delete", "execute",
+    "executeInMainThread", "executing", "filename", "frame", "layers", "menu", "message",
+    "nodes", "root", "sample", "tcl", "thisKnob", "thisNode", "views", "warning",
 ]  # fmt: skip
 
 GUI = True
+NUKE_VERSION_STRING = "0.0 (a fake)"
 nodes = Nodes()
 
 
@@ -124,6 +125,12 @@ def frame() -> int:
 @_main_thread
 def layers(node: Node | None = None) -> list[str]:
     return _picture.layers(node)
+
+
+@_main_thread
+def sample(node: Node, channel: str, x: int, y: int) -> float:
+    plane = _picture.picture(node, _current.frame)[channel]
+    return float(plane[plane.shape[0] - 1 - y, x])  # Nuke counts rows from below
 
 
 @_main_thread

@@ -73,6 +73,12 @@ class Node:
     def lastFrame(self) -> int:
         return self._range()[1]
 
+    def width(self) -> int:
+        return self._size()[1]
+
+    def height(self) -> int:
+        return self._size()[0]
+
     def showControlPanel(self) -> None:
         self.check_attached()
 
@@ -110,6 +116,11 @@ class Node:
         if feeding is None:
             return root._knobs["first_frame"]._value, root._knobs["last_frame"]._value
         return feeding._range()
+
+    def _size(self) -> tuple[int, ...]:
+        from tests.fakes.nuke.picture import picture
+
+        return next(iter(picture(self, current.frame).values())).shape
 
     def _add(self, knob: Knob) -> None:
         knob._node = self

@@ -47,6 +47,8 @@ def write(node: Node, frame: int, view: str) -> None:
         shown = {name: plane.astype(np.float16) for name, plane in shown.items()}
     channels = {WRITTEN.get(name, name): plane for name, plane in shown.items()}
     header = {"compression": OpenEXR.ZIPS_COMPRESSION, "type": OpenEXR.scanlineimage}
+    if node["metadata"].value() == "all metadata":
+        header |= _attributes(below, frame, view)
     path = _path(str(node["file"].value()), frame, view)
     if not path.parent.is_dir():
         raise RuntimeError(f"{path}: No such file or directory")
@@ -64,6 +66,16 @@ def _read(node: Node, frame: int, view: str) -> Picture:
             return {}
         node.cache[str(path)] = _file(path)
     return cast(Picture, node.cache[str(path)])
+
+
+def _attributes(node: Node, frame: int, view: str) -> dict[str, Any]:
+    """What is in the header of the file that a node's picture comes from, beside the usual."""
+    above = node.input(0)
+    if node.Class() != "Read":
+        return _attributes(above, frame, view) if above else {}
+    path = _path(str(node["file"].value()), frame, view)
+    header = OpenEXR.File(str(path), header_only=True).header()
+    return {name: value for name, value in header.items() if isinstance(value, str)}
 
 
 def _file(path: Path) -> Picture:
