@@ -1,0 +1,196 @@
+"""Jobs: files in, files out; windows, lambda layers and further layers of files."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+
+from kpcn_core import exr
+from kpcn_core.denoiser import Denoiser
+from kpcn_core.errors import InvalidAsymmetry, KpcnError, MissingAov, UnknownName, UnreadableFile
+from kpcn_core.exr_file import layer_set, open_header
+from kpcn_core.frame import Pixels
+from kpcn_core.job import Job, Outcome
+from kpcn_core.job_run import run
+from tests.moving import moving_frames
+from tests.networks import random_network
+
+SIZE = (12, 15)
+FRAMES = (1, 2, 3)
+
+
+@pytest.fixture(scope="module")
+def denoiser() -> Denoiser:
+    return Denoiser(random_network(), torch.device("cpu"))
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    """Three frames with the light of two lamps, a mask of each value of lambda, and a matte."""
+    files = []
+    for number, frame in zip(FRAMES, moving_frames(len(FRAMES), *SIZE), strict=True):
+        share = np.random.default_rng(number).random(frame["diffuse"].shape, dtype=np.float32)
+        layers = {
+            "lg_key_diffuse": frame["diffuse"] * share,
+            "lg_fill_diffuse": frame["diffuse"] * (1 - share),
+            "none": np.zeros((1, *SIZE), np.float32),
+            "all": np.ones((1, *SIZE), np.float32),
+            "half": np.full((1, *SIZE), 0.5, np.float32),
+            "holes": np.full((1, *SIZE), np.nan, np.float32),
+            "matte": share[:1],
+        }
+        path = tmp_path / f"noisy.{number}.exr"
+        exr.write_frame(path, frame, layers=layers)
+        files.append((path, tmp_path / f"clean.{number}.exr"))
+    return Job(files, overwrite=True)
+
+
+def outcomes(job: Job, denoiser: Denoiser) -> list[Outcome]:
+    return list(run(job, denoiser, lambda done, total: None))
+
+
+def colors(job: Job, denoiser: Denoiser) -> list[Pixels]:
+    """The color of every output."""
+    assert not any(outcome.error for outcome in outcomes(job, denoiser))
+    return [exr.read(target)["color"] for _, target in job.files]
+
+
+def layer(path: Path, name: str) -> Pixels:
+    found = layer_set(open_header(path)).find(name)
+    assert found is not None
+    return exr.read_channels(path, list(found.channels.values()))
+
+
+def break_off(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-500])
+
+
+def test_a_window_looks_at_the_frames_around_each(job: Job, denoiser: Denoiser) -> None:
+    alone, window = (colors(replace(job, window=frames), denoiser) for frames in (1, 3))
+    frames = [exr.read(source) for source, _ in job.files]
+    for index, (one, other) in enumerate(zip(alone, window, strict=True)):
+        assert_allclose(one, denoiser.denoise(frames[index])["color"], rtol=1e-6)
+        assert np.abs(one - other).max() > 1e-3
+    assert_array_equal(colors(replace(job, window=5), denoiser)[1], window[1])
+
+
+def test_no_window_looks_beyond_the_shot(job: Job, denoiser: Denoiser) -> None:
+    paths = [source for source, _ in job.files]
+    one = replace(job, files=job.files[1:2], window=3)
+    (whole,) = colors(replace(one, shot=paths), denoiser)
+    (cut,) = colors(replace(one, shot=paths[:2]), denoiser)
+    (lone,) = colors(one, denoiser)
+    encoded = [denoiser.encode(exr.read(path)) for path in paths[:2]]
+    expected = denoiser.render(denoiser.window(encoded, 1))
+    assert_allclose(cut, expected["color"], rtol=1e-6)
+    assert_allclose(lone, denoiser.denoise(exr.read(paths[1]))["color"], rtol=1e-6)
+    assert np.abs(whole - cut).max() > 1e-3
+
+
+@pytest.mark.parametrize("window", [1, 3])
+@pytest.mark.parametrize(
+    ("mask", "equal"), [("none", 1.0), ("all", 4.0), ("half", 2.0), ("holes", 1.0)]
+)
+def test_an_asymmetry_layer_says_how_much_of_lambda_counts_where(
+    job: Job, denoiser: Denoiser, window: int, mask: str, equal: float
+) -> None:
+    one = replace(job, files=job.files[:1], window=window)
+    painted = colors(replace(one, asymmetry=4.0, asymmetry_layer=mask), denoiser)
+    number = colors(replace(one, asymmetry=equal), denoiser)
+    assert_allclose(painted, number, rtol=1e-4, atol=1e-6)
+
+
+def test_an_asymmetry_layer_may_lie_in_another_file(
+    job: Job, denoiser: Denoiser, tmp_path: Path
+) -> None:
+    source = job.files[0][0]
+    mask = tmp_path / "painted.exr"
+    exr.write_frame(mask, exr.read(source), layers={"hero": np.ones((1, *SIZE), np.float32)})
+    one = replace(job, files=job.files[:1], asymmetry=4.0)
+    found = replace(one, asymmetry_layer="hero.Y", masks={source: mask})
+    assert_allclose(colors(found, denoiser), colors(one, denoiser), rtol=1e-5)
+
+
+def test_an_asymmetry_layer_that_is_not_there_or_does_nothing_is_refused(
+    job: Job, denoiser: Denoiser
+) -> None:
+    one = replace(job, files=job.files[:1])
+    with pytest.raises(InvalidAsymmetry, match="has no effect with an asymmetry of 1"):
+        outcomes(replace(one, asymmetry_layer="all"), denoiser)
+    with pytest.raises(MissingAov, match=r"no channel 'mask\.R'.*the file has .*all\.Y"):
+        outcomes(replace(one, asymmetry=4.0, asymmetry_layer="mask.R"), denoiser)
+
+
+@pytest.mark.parametrize("window", [1, 3])
+def test_further_layers_are_written_and_add_up(job: Job, denoiser: Denoiser, window: int) -> None:
+    further = replace(
+        job, aovs=("color", "diffuse"), extra={"LG_*_Diffuse": "diffuse"}, window=window
+    )
+    plain = colors(replace(job, window=window), denoiser)
+    assert_allclose(colors(further, denoiser), plain, rtol=1e-5)
+    for source, target in job.files:
+        lights = [layer(target, name) for name in ("lg_key_diffuse", "lg_fill_diffuse")]
+        assert_allclose(sum(lights), exr.read(target)["diffuse"], rtol=1e-4, atol=1e-6)
+        assert_array_equal(layer(target, "matte"), layer(source, "matte"))
+
+
+def test_the_first_pattern_that_fits_a_layer_counts(job: Job, denoiser: Denoiser) -> None:
+    one = replace(job, files=job.files[:1])
+    found = []
+    for extra in ({"lg_key*": "specular", "lg_*": "diffuse"}, {"lg_key*": "specular"}):
+        outcomes(replace(one, extra=extra), denoiser)
+        found.append(layer(job.files[0][1], "lg_key_diffuse"))
+    assert_allclose(*found, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("extra", "error", "message"),
+    [
+        ({"sss_*": "diffuse"}, MissingAov, r"no layer fits 'sss_\*'; the file has .*lg_key"),
+        ({"diffuse": "diffuse"}, MissingAov, "What is an AOV is denoised by --aovs"),
+        ({"lg_*": "sparkle"}, UnknownName, "cannot be filtered like 'sparkle'"),
+    ],
+)
+def test_further_layers_that_cannot_be_are_refused_by_name(
+    job: Job, denoiser: Denoiser, extra: dict[str, str], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        outcomes(replace(job, files=job.files[:1], extra=extra), denoiser)
+
+
+@pytest.mark.parametrize("window", [1, 3])
+@pytest.mark.parametrize("extra", [{}, {"lg_*": "diffuse"}])
+def test_a_broken_file_stops_no_other_also_if_it_is_the_first(
+    job: Job, denoiser: Denoiser, window: int, extra: dict[str, str]
+) -> None:
+    break_off(job.files[0][0])
+    found = []
+    with pytest.raises(KpcnError, match="1 of 3 frames were not written"):
+        for outcome in run(replace(job, window=window, extra=extra), denoiser, lambda *_: None):
+            found.append(outcome)  # noqa: PERF402
+    assert [type(outcome.error) for outcome in found] == [UnreadableFile, type(None), type(None)]
+    assert [target.is_file() for _, target in job.files] == [False, True, True]
+
+
+def test_a_window_ends_with_a_warning_at_a_frame_that_lacks_a_layer(
+    job: Job, denoiser: Denoiser, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = job.files[2][0]
+    kept = {"lg_fill_diffuse": layer(source, "lg_fill_diffuse")}
+    exr.write_frame(source, exr.read(source), overwrite=True, layers=kept)
+    two = replace(job, files=job.files[:2], window=3, shot=[path for path, _ in job.files])
+    short = replace(two, shot=two.shot[:2])
+    expected = colors(replace(short, extra={"lg_*": "diffuse"}), denoiser)
+    with caplog.at_level(logging.WARNING):
+        found = colors(replace(two, extra={"lg_*": "diffuse"}), denoiser)
+    assert_allclose(found, expected, rtol=1e-6)
+    assert "no layer 'lg_key_diffuse' to denoise" in caplog.text
+
+
+def test_an_even_window_is_refused(job: Job, denoiser: Denoiser) -> None:
+    with pytest.raises(UnknownName, match="odd number of frames"):
+        outcomes(replace(job, window=4), denoiser)
