@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from kpcn_core import exr
+from kpcn_core.aov import RGB
 from kpcn_core.errors import MissingAov
 from kpcn_core.exr_file import layer_set, open_header
 from kpcn_core.frame import Frame, Pixels
-from kpcn_core.layer import Layer, LayerSet
+from kpcn_core.layer import Channel, Layer, LayerSet
 
 
 def read_further(frame: Frame, patterns: Mapping[str, str]) -> tuple[Frame, dict[str, str]]:
@@ -42,7 +43,7 @@ def read_further(frame: Frame, patterns: Mapping[str, str]) -> tuple[Frame, dict
         for layer in fitting:
             like.setdefault(layer.name, model)
             chosen.setdefault(layer.name, layer)
-    channels = {name: tuple(layer.channels.values()) for name, layer in chosen.items()}
+    channels = {name: _ordered(layer) for name, layer in chosen.items()}
     pixels = {name: exr.read_channels(frame.path, found) for name, found in channels.items()}
     return replace(frame, layers=pixels, layer_channels=channels), like
 
@@ -63,6 +64,12 @@ def read_mask(path: Path, channel: str) -> Pixels:
         )
     pixels = exr.read_channels(path, [scalar])[0]
     return np.asarray(np.clip(pixels, 0.0, 1.0), dtype=np.float32)
+
+
+def _ordered(layer: Layer) -> tuple[Channel, ...]:
+    """The channels of a layer, colors first and in the order of ours; files sort them by name."""
+    order = [*RGB, *(suffix for suffix in layer.channels if suffix not in RGB)]
+    return tuple(layer.channels[suffix] for suffix in order if suffix in layer.channels)
 
 
 def _fits(layer: Layer, pattern: str, frame: Frame) -> bool:

@@ -66,12 +66,10 @@ class Prepared:
         """The further layers of filtered images, in the units of the frame."""
         found: dict[str, Tensor] = {}
         for name, riders in self.riders.items():
-            sizes = [3, *(_planes(self.frame, rider) for rider in riders)]
+            sizes = [3, *(len(_layer(self.frame, rider)) for rider in riders)]
             pieces = torch.split(filtered[name], sizes, dim=1)[1:]
-            factor = torch.ones_like(self.gain) if name == "albedo" else 1 / self.gain
-            if name == "irradiance":
-                factor = factor * features.demodulator(filtered["albedo"][:, :3])
-            found |= {rider: piece * factor for rider, piece in zip(riders, pieces, strict=True)}
+            for rider, piece in zip(riders, pieces, strict=True):
+                found[rider] = piece / _unit(name, filtered, self.gain, piece.shape[1])
         return found
 
 
@@ -91,13 +89,13 @@ def prepare(frame: Frame, split: bool, like: Mapping[str, str], device: torch.de
     aovs = {name: tensor(pixels, device) for name, pixels in frame.aovs.items()}
     gain = features.exposure(aovs["color"])
     parts = features.components(aovs, gain, split)
-    for part in parts.values():
-        _report_invalid(frame, part)
     riders = _riders(frame, parts, like)
     images = {
         name: _image(part, [_exposed(frame, name, one, aovs, gain) for one in riders[name]])
         for name, part in parts.items()
     }
+    for name, image in images.items():
+        _report_invalid(frame, name, riders[name], image)
     return Prepared(frame, gain, parts, aovs, images, riders)
 
 
@@ -169,15 +167,19 @@ def _exposed(
 ) -> Tensor:
     """A further layer [1,C,H,W] in the units of the component that it is filtered like."""
     values = tensor(_layer(frame, layer), gain.device)
+    return values * _unit(component, aovs, gain, values.shape[1])
+
+
+def _unit(component: str, images: Mapping[str, Tensor], gain: Tensor, planes: int) -> Tensor:
+    """What a layer of so many planes is multiplied by, to be in the units of a component."""
     if component == "albedo":
-        return values
-    if component == "irradiance":
-        return values * (gain / features.demodulator(aovs["albedo"]))
-    return values * gain
-
-
-def _planes(frame: Frame, layer: str) -> int:
-    return len(_layer(frame, layer))
+        return torch.ones_like(gain)
+    if component != "irradiance":
+        return gain
+    colors = features.demodulator(images["albedo"][:, :3])
+    # Planes that are no colors, such as a coverage, belong to no channel.
+    grey = colors.mean(dim=1, keepdim=True).expand(-1, planes, -1, -1)
+    return gain / (grey if planes < 3 else torch.cat([colors, grey[:, 3:]], dim=1))
 
 
 def _layer(frame: Frame, name: str) -> Pixels:
@@ -199,16 +201,17 @@ def _image(part: Component, riders: list[Tensor]) -> Image:
     return Image(torch.where(valid > 0, radiance, 0.0), valid)
 
 
-def _report_invalid(frame: Frame, component: Component) -> None:
-    invalid = int((component.valid == 0).sum())
-    total = component.valid.numel()
+def _report_invalid(frame: Frame, component: str, riders: list[str], image: Image) -> None:
+    invalid = int((image.valid == 0).sum())
+    total = image.valid.numel()
+    what = " or of ".join([f"the component '{component}'", *riders])
     if invalid == total:
         raise InvalidPixels(
-            f"{frame.label}: all {total} pixels of the component '{component.name}' are NaN or "
-            f"Inf; there is nothing to filter. Render the frame again."
+            f"{frame.label}: all {total} pixels of {what} are NaN or Inf; there is nothing to "
+            f"filter. Render the frame again."
         )
     if invalid:
         log.warning(
-            "%s: %d of %d pixels of the component '%s' are NaN or Inf; left out of every kernel",
-            frame.label, invalid, total, component.name,
+            "%s: %d of %d pixels of %s are NaN or Inf; left out of every kernel",
+            frame.label, invalid, total, what,
         )  # fmt: skip

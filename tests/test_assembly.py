@@ -286,6 +286,33 @@ def test_layers_that_add_up_to_a_component_still_do(trunk: str, fold: int) -> No
     assert_same(result, plain, rtol=1e-6)
 
 
+@pytest.mark.parametrize("planes", [1, 2, 3, 4])
+@pytest.mark.parametrize("model", ["diffuse", "specular", "albedo"])
+def test_a_layer_may_have_any_number_of_planes(planes: int, model: str) -> None:
+    frames = [
+        frame.with_layers(matte=np.full((planes, *SIZE), 0.6, np.float32))
+        for frame in moving_frames(2, *SIZE)
+    ]
+    flat = [frame.with_aovs(albedo=np.full_like(frame["albedo"], 0.3)) for frame in frames]
+    result = denoised(denoiser_of(), flat, 0, Settings(("color",), {"matte": model}))
+    assert_allclose(result.layers["matte"], np.full((planes, *SIZE), 0.6), rtol=1e-5)
+
+
+def test_pixels_of_a_further_layer_that_are_not_finite_are_reported(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    (frame,) = moving_frames(1, *SIZE)
+    coat = frame["specular"].copy()
+    coat[1, 4, 5] = np.nan
+    result = denoiser_of().denoise(frame.with_layers(coat=coat), like={"coat": "specular"})
+    assert np.isfinite(result.layers["coat"]).all()
+    assert "1 of 546 pixels of the component 'specular' or of coat" in caplog.text
+    with pytest.raises(InvalidPixels, match="all 546 pixels of the component 'specular' or of co"):
+        denoiser_of().denoise(
+            frame.with_layers(coat=np.full_like(coat, np.nan)), like={"coat": "specular"}
+        )
+
+
 def test_layers_of_a_frame_without_a_split_are_filtered_like_its_color() -> None:
     frames = [replace(with_lights(frame), source="generic") for frame in moving_frames(2, *SIZE)]
     settings = Settings(("color", "alpha"), {"beauty": "color", "tint": "albedo"})

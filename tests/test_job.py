@@ -62,7 +62,8 @@ def colors(job: Job, denoiser: Denoiser) -> list[Pixels]:
 def layer(path: Path, name: str) -> Pixels:
     found = layer_set(open_header(path)).find(name)
     assert found is not None
-    return exr.read_channels(path, list(found.channels.values()))
+    colors = [found.channels[suffix] for suffix in "RGB" if suffix in found.channels]
+    return exr.read_channels(path, colors or list(found.channels.values()))
 
 
 def break_off(path: Path) -> None:
@@ -168,10 +169,10 @@ def test_a_broken_file_stops_no_other_also_if_it_is_the_first(
     job: Job, denoiser: Denoiser, window: int, extra: dict[str, str]
 ) -> None:
     break_off(job.files[0][0])
-    found = []
+    working = run(replace(job, window=window, extra=extra), denoiser, lambda *_: None)
+    found = [next(working) for _ in job.files]
     with pytest.raises(KpcnError, match="1 of 3 frames were not written"):
-        for outcome in run(replace(job, window=window, extra=extra), denoiser, lambda *_: None):
-            found.append(outcome)  # noqa: PERF402
+        next(working)
     assert [type(outcome.error) for outcome in found] == [UnreadableFile, type(None), type(None)]
     assert [target.is_file() for _, target in job.files] == [False, True, True]
 

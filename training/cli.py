@@ -102,7 +102,7 @@ def main() -> None:
     Example:
       kpcn-train render data --seeds 0-399
       kpcn-train fit data run --max-time 90m
-      kpcn-train release run single-frame.safetensors
+      kpcn-train release run compact.safetensors
     """
 
 
@@ -157,7 +157,7 @@ def render(
 @main.command()
 @click.argument("data", type=FOLDER)
 @click.argument("run", type=FOLDER)
-@click.option("--config", default="single-frame", show_default=True, help="A name or a TOML file.")
+@click.option("--config", default="compact", show_default=True, help="A name or a TOML file.")
 @click.option("--start", help="Weights to start a new run from, by name or path.")
 @click.option("--max-time", type=Duration(), help="Of this session, e.g. 90m.")
 @click.option("--max-steps", type=click.IntRange(1), help="Of the whole training.")
