@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from kpcn_core.errors import UnknownName
-from kpcn_core.sequence import expand, pairs
+from kpcn_core.sequence import expand, shots
 from kpcn_core.sequence_views import VIEW
 
 SPECIFICATION = "jobtemplate-2023-09"
 LONGEST_NAME, LONGEST_TEXT = 128, 1024
 MEMORY_MIB = 8192  # a process with its libraries and a tile of 2 GiB, with room to spare
 EXECUTABLE = "kpcn"
-RERUN = "--overwrite"  # a task that is run again finds the files of its first run
+RERUN = "--resume"  # a task that is run again finds the files of its first run
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -81,7 +81,8 @@ class FarmJob:
         """The frames to denoise; raises if they cannot be."""
         if VIEW.search(self.pattern):
             raise UnknownName(f"{self.pattern}: write a job for each view, with its name.")
-        pairs(self.pattern, self.output, self.frames, overwrite="--overwrite" in self.options)
+        overwrite, resume = (flag in self.options for flag in ("--overwrite", RERUN))
+        shots(self.pattern, self.output, self.frames, overwrite=overwrite, resume=resume)
         return sorted(number for number, _ in expand(self.pattern, self.frames))
 
     def _name(self) -> str:

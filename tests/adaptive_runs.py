@@ -25,11 +25,14 @@ PIXELS = SIZE[0] * SIZE[1]
 RENDERER = NoisyScene(0, SIZE)
 
 
-class Placed:
-    """Where the scene lies on its film."""
+class Placed(NoisyScene):
+    """The scene on a larger film."""
 
     origin = (3, 2)
     film_size = (30, 40)
+
+
+PLACED = Placed(0, SIZE)
 
 
 def denoiser() -> Denoiser:
@@ -48,7 +51,7 @@ def record(folder: Path) -> Record:
 def recorded(folder: Path, *, resume: bool = False, budget: int = 100) -> list[Step]:
     files = record(folder)
     start: State | None = files.resumed() if resume else None
-    return list(files.steps(run(budget, start=start), Placed(), start))
+    return list(files.steps(run(budget, start=start), PLACED, start))
 
 
 def same(first: State, second: State) -> bool:

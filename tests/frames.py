@@ -20,3 +20,13 @@ def random_frame(height: int, width: int, seed: int = 0) -> Frame:
     aovs["color"] = aovs["diffuse"] + aovs["specular"]
     aovs |= {f"{name}_mse": 0.01 * noise(name) for name in ESTIMATED}
     return Frame({**aovs, "alpha": noise("alpha")})
+
+
+def moving_frame(height: int, width: int, seed: int = 0) -> Frame:
+    """A random frame whose pixels move by less than one, at random; for windows."""
+    generator = np.random.default_rng(seed)
+    motion = {
+        name: generator.uniform(-1, 1, (2, height, width)).astype(np.float32)
+        for name in ("forward", "backward")
+    }
+    return random_frame(height, width, seed).with_aovs(**motion)

@@ -217,7 +217,9 @@ def test_a_guide_that_the_weights_do_not_predict_says_so(
     ("more", "message"),
     [
         ([], "Name the SCENE to render"),
-        (["--renderer", "command"], "needs --render-command and --size"),
+        (["--renderer", "command"], "needs --render-command"),
+        (["--renderer", "command", "--render-command", "a {map} {output}"], "command needs --size"),
+        (["--renderer", "cycles", "scene.blend"], "--renderer cycles needs --size"),
         (["--size", "1920"], "'1920' is not a size"),
         (["--time", "soon"], "'soon' is not a time"),
         (["--map-spp", "1,x"], "'1,x' is no list of numbers"),

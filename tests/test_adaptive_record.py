@@ -18,7 +18,7 @@ from kpcn_core.errors import InvalidCheckpoint, UnwritableFile
 from kpcn_core.frame import Window
 from kpcn_core.layer import Channel
 from kpcn_core.metrics import METRICS
-from tests.adaptive_runs import PIXELS, Placed, record, recorded, run, same
+from tests.adaptive_runs import PIXELS, PLACED, record, recorded, run, same
 
 ROOT = Path(__file__).parent.parent
 
@@ -71,7 +71,7 @@ def test_the_log_has_a_line_for_each_pass(whole: Path) -> None:
 def test_with_a_reference_every_pass_is_measured(tmp_path: Path) -> None:
     steps = list(run(32))
     files = Record(tmp_path / "a.exr", "variance", {}, {}, steps[-1].denoised["color"])
-    list(files.steps(steps, Placed()))
+    list(files.steps(steps, PLACED))
     first, last = (json.loads(line)["metrics"] for line in files.log.read_text().splitlines())
     assert first.keys() == METRICS.keys()
     assert first["smape"] > last["smape"] == 0
@@ -127,7 +127,7 @@ def test_a_larger_budget_continues_a_finished_run(tmp_path: Path) -> None:
 
 def test_a_new_run_forgets_the_old_one(tmp_path: Path) -> None:
     recorded(tmp_path, budget=64)
-    steps = record(tmp_path).steps(run(64), Placed())
+    steps = record(tmp_path).steps(run(64), PLACED)
     next(steps)
     assert len(lines(tmp_path)) == 1
     resumed = record(tmp_path).resumed()

@@ -248,7 +248,7 @@ def test_passes_with_other_layers_do_not_merge() -> None:
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("render {output}", r"it needs \{map\} and \{output\}"),
+        ("render {output}", r"it needs \{map\}, \{output\}"),
         ("render {map} {output} {frame}", r"placeholders \{frame\}, \{map\}, \{output\}"),
         ("render '{map} {output}", "cannot be split into words"),
     ],
@@ -256,6 +256,10 @@ def test_passes_with_other_layers_do_not_merge() -> None:
 def test_a_template_that_lacks_something(command: str, message: str) -> None:
     with pytest.raises(UnknownName, match=message):
         CommandRenderer(command, (2, 3))
+
+
+def test_without_a_map_none_is_needed() -> None:
+    CommandRenderer("render {output} {spp}", (2, 3), "even")
 
 
 def test_an_unknown_encoding() -> None:

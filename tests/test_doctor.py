@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from kpcn_core import doctor, weights
 from kpcn_core.cli.main import main
 from kpcn_core.doctor import BAD, GOOD, OPTIONAL, Finding
+from kpcn_core.settings import DEFAULT_MODEL
 
 
 def found(name: str) -> Finding:
@@ -27,20 +28,20 @@ def no_renderer(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_needed_is_here() -> None:
     result = CliRunner().invoke(main, ["doctor"])
     assert result.exit_code == 0, result.output
-    assert "single-frame" in result.output
+    assert DEFAULT_MODEL in result.output
     assert "BAD" not in result.output
 
 
 def test_damaged_weights_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = bytearray(weights.find("single-frame").read_bytes())
+    data = bytearray(weights.find(DEFAULT_MODEL).read_bytes())
     data[-1] ^= 1
-    (tmp_path / "single-frame.safetensors").write_bytes(data)
+    (tmp_path / f"{DEFAULT_MODEL}.safetensors").write_bytes(data)
     monkeypatch.setattr(weights, "FOLDER", tmp_path)
     result = CliRunner().invoke(main, ["doctor"])
     assert result.exit_code == 1
     assert "do not match the hash" in result.output
     assert "1 things that are needed are broken" in result.output
-    (tmp_path / "single-frame.safetensors").unlink()
+    (tmp_path / f"{DEFAULT_MODEL}.safetensors").unlink()
     assert found("networks").state == BAD
 
 

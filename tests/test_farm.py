@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from kpcn_core import exr
 from kpcn_core.cli.main import main
 from kpcn_core.cli.progress_farm import ReportedLines
 from kpcn_core.errors import KpcnError, MissingFrames, UnknownName, UnwritableFile
 from kpcn_core.farm import FarmJob, range_text
 from kpcn_core.sequence import numbers
+from tests.frames import moving_frame
 from tests.shots import Shot, make_shot
 
 KPCN = Path(sys.executable).with_name("kpcn")
@@ -64,14 +66,19 @@ def write(shot: Shot, *options: str) -> Path:
 
 
 def test_chunks_give_the_same_bits_as_the_whole(shot: Shot) -> None:
-    options = ("--", "--model", shot.model, "--tile", "16", "--device", "cpu")
-    path = write(shot, "--chunk", "1", *options)
+    """With a window, so that every chunk reads beyond its borders."""
+    for number, path in enumerate(shot.outputs("noisy")):
+        exr.write_frame(path, moving_frame(24, 32, seed=number), overwrite=True)
+    options = ("--model", shot.model, "--tile", "16", "--device", "cpu", "--window", "3")
+    path = write(shot, "--chunk", "1", "--", *options)
     assert "passes validation" in openjd("check", str(path))
     parameters = ["-p", f"file://{path.with_name('job.values.json')}", "-p", f"Executable={KPCN}"]
     said = openjd("run", str(path), "--step", "Denoise", *parameters)
     assert "Chunks run: 3" in said
     assert "openjd_progress: 100.0" in said
-    for whole, chunk in zip(shot.by_command("whole"), shot.outputs("farm"), strict=True):
+    command = ["denoise", shot.noisy, "-o", str(shot.folder / "whole.####.exr"), *options]
+    assert CliRunner().invoke(main, command).exit_code == 0
+    for whole, chunk in zip(shot.outputs("whole"), shot.outputs("farm"), strict=True):
         assert whole.read_bytes() == chunk.read_bytes()
 
 

@@ -63,9 +63,16 @@ def test_masks_of_one_size_lie_within_each_other() -> None:
 
 def test_coarse_masks_keep_the_expectation() -> None:
     counts = np.full((32, 32), 10, np.uint32)
-    total = sum(request.counts for request in ENCODINGS["masks"](counts, (4, 16), 1))
+    requests = ENCODINGS["masks"](counts, (4, 16), 1)
+    total = np.sum([request.counts for request in requests], axis=0)
     assert set(np.unique(total)) == {8, 12}
     assert total.sum() == counts.sum()
+
+
+def test_even_asks_for_the_mean_everywhere() -> None:
+    (request,) = ENCODINGS["even"](COUNTS, (), 0)
+    assert_array_equal(request.counts, np.full((2, 3), 21))
+    assert request.spp == 21
 
 
 def test_an_empty_map_needs_no_mask() -> None:

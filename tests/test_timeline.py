@@ -1,5 +1,6 @@
 """Timelines: which frames of which media, and the edit afterwards."""
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from opentimelineio.opentime import RationalTime, TimeRange
 from kpcn_core import exr, timeline, weights
 from kpcn_core.cli.main import main
 from kpcn_core.errors import MissingFrames, UnknownName, UnreadableFile, Unsupported, UnwritableFile
-from tests.frames import random_frame
+from tests.frames import moving_frame, random_frame
 from tests.networks import random_network
 
 RATE = 24
@@ -330,7 +331,7 @@ def cut(tmp_path: Path) -> Path:
     for name in ("a", "b"):
         for number in (1001, 1002, 1003):
             path = tmp_path / f"{name}.{number}.exr"
-            exr.write_frame(path, random_frame(8, 8, seed=number))
+            exr.write_frame(path, moving_frame(8, 8, seed=number))
     first = clip(sequence("", "a", duration=3), span(1001, 2), "first")
     first.metadata["studio"] = {"id": 7}
     first.media_reference.metadata["colour"] = "ACEScg"
@@ -374,6 +375,33 @@ def test_the_new_edit_differs_in_its_media_only(cut: Path) -> None:
         assert now.target_url_for_image_number(0) == (cut / "clean" / new.name / name).as_uri()
         new.media_reference = old.media_reference.clone()
     assert after.is_equivalent_to(before)
+
+
+def test_a_frame_beside_a_cut_is_as_if_the_window_was_ended_by_hand(cut: Path) -> None:
+    assert run(cut, "--window", "3")[0] == 0
+    hand = cut / "hand"
+    hand.mkdir()
+    for number in (1001, 1002):
+        shutil.copy(cut / f"a.{number}.exr", hand)
+    model = ("--model", str(cut / "small.safetensors"), "--device", "cpu", "--window", "3")
+    command = ["denoise", str(hand / "a.####.exr"), "-o", str(hand / "clean.####.exr"), *model]
+    assert CliRunner().invoke(main, command).exit_code == 0
+    for number in (1001, 1002):
+        ours = (cut / "clean" / "first" / f"a.{number}.exr").read_bytes()
+        assert ours == (hand / f"clean.{number}.exr").read_bytes()
+    longer = ["denoise", str(cut / "a.####.exr"), "-o", str(hand / "longer.####.exr"), *model]
+    assert CliRunner().invoke(main, longer).exit_code == 0
+    assert (hand / "longer.1002.exr").read_bytes() != (hand / "clean.1002.exr").read_bytes()
+
+
+def test_an_edit_is_resumed(cut: Path) -> None:
+    assert run(cut, "--resume")[0] == 0
+    files = sorted((cut / "clean").rglob("*.exr"))
+    before = [path.stat().st_mtime_ns for path in files]
+    files[1].unlink()
+    assert run(cut, "--resume")[0] == 0
+    after = [path.stat().st_mtime_ns for path in files]
+    assert [old == new for old, new in zip(before, after, strict=True)] == [True, False, True, True]
 
 
 def test_a_dry_run_writes_nothing(cut: Path) -> None:

@@ -1,5 +1,6 @@
 """A wheel holds everything: it runs without the checkout."""
 
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from kpcn_core import exr
+from kpcn_core.settings import DEFAULT_MODEL
 from tests.shots import Shot, make_shot
 
 ROOT = Path(__file__).parent.parent
@@ -26,7 +29,13 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("setuptools")
     folder = tmp_path_factory.mktemp("wheel")
     pip = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
-    run(*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", folder, str(ROOT), cwd=folder)
+    # From a copy: setuptools leaves a folder `build` behind, and takes what it finds there.
+    for name in ("kpcn_core", "training"):
+        shutil.copytree(ROOT / name, folder / "source" / name)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder / "source")
+    source = str(folder / "source")
+    run(*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", folder, source, cwd=folder)
     (wheel,) = folder.glob("kpcn-*.whl")
     venv.create(folder / "env", with_pip=False, symlinks=True)
     (packages,) = (folder / "env" / "lib").glob("python*/site-packages")
@@ -44,10 +53,8 @@ def test_the_wheel_runs_without_the_checkout(python: Path, shot: Shot) -> None:
     script = "import kpcn_core, kpcn_core.weights as w; print(kpcn_core.__file__, *w.names())"
     where = run(python, "-P", "-c", script, cwd=shot.folder)
     assert where.startswith(str(python.parent.parent))
-    assert "single-frame" in where
-    outputs = [f"{name}.exr" for name in ("one", "two")]
-    source = shot.outputs("noisy")[0].name
-    run(python, "-P", "-m", "kpcn_core", "denoise", source, "-o", outputs[0], cwd=shot.folder)
-    run(sys.executable, "-m", "kpcn_core", "denoise", source, "-o", outputs[1], cwd=shot.folder)
-    one, two = ((shot.folder / name).read_bytes() for name in outputs)
-    assert one == two
+    assert DEFAULT_MODEL in where
+    source = shot.outputs("noisy")[0]
+    run(python, "-P", "-m", "kpcn_core", "denoise", source, "-o", "clean.exr", cwd=shot.folder)
+    noisy, clean = exr.read(source), exr.read(shot.folder / "clean.exr")
+    assert clean["color"].std() < noisy["color"].std()

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -15,20 +14,7 @@ from kpcn_core.adaptive.state import State, Step
 from kpcn_core.atomic import check_writable
 from kpcn_core.frame import Frame, Pixels, Window
 from kpcn_core.metrics import measure
-
-
-class Placed(Protocol):
-    """A renderer that knows where its pixels lie on the film."""
-
-    @property
-    def origin(self) -> tuple[int, int]:
-        """(x, y) of its first pixel."""
-        ...
-
-    @property
-    def film_size(self) -> tuple[int, int]:
-        """(height, width) of the whole film."""
-        ...
+from kpcn_core.renderers.base import PlacedRenderer
 
 
 @dataclass(frozen=True)
@@ -84,7 +70,7 @@ class Record:
         return checkpoint.load(self.checkpoint, self.identity)
 
     def steps(
-        self, steps: Iterable[Step], renderer: Placed, start: State | None = None
+        self, steps: Iterable[Step], renderer: PlacedRenderer, start: State | None = None
     ) -> Iterator[Step]:
         """Write everything after each step, then pass it on.
 
@@ -106,7 +92,7 @@ class Record:
                 checkpoint.save(self.checkpoint, step, self.identity)
             yield step
 
-    def _write(self, step: Step, renderer: Placed) -> None:
+    def _write(self, step: Step, renderer: PlacedRenderer) -> None:
         height, width = renderer.film_size
         frame: Frame = replace(
             step.denoised,

@@ -9,14 +9,17 @@ from kpcn_core import adaptive as sampling
 from kpcn_core import exr, provenance
 from kpcn_core.adaptive import State, Step, guides
 from kpcn_core.adaptive.allocation import FLOOR
+from kpcn_core.adaptive.checkpoint import Identity
 from kpcn_core.adaptive.loop import INITIAL
 from kpcn_core.adaptive.record import Record
 from kpcn_core.cli.adaptive_options import Duration
-from kpcn_core.cli.adaptive_renderer import PlacedRenderer, RendererChoice, renderer_options
+from kpcn_core.cli.adaptive_renderer import RendererChoice, renderer_options
 from kpcn_core.cli.progress import Bar, progress
-from kpcn_core.denoiser import DEFAULT_MODEL, Denoiser
+from kpcn_core.denoiser import Denoiser
 from kpcn_core.errors import InvalidPixels
 from kpcn_core.frame import Pixels
+from kpcn_core.renderers.base import Renderer
+from kpcn_core.settings import DEFAULT_MODEL
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 INTERRUPTED = 130  # what a shell says of a command that Ctrl-C ended
@@ -63,7 +66,7 @@ def adaptive(
 
     \b
     Guides: smape (default), mrse, dssim, ms_dssim, variance, uniform, true-smape …
-    Encodings: counts (default), multiplier, texture, masks
+    Encodings: counts (default), multiplier, texture, masks, regions, even
 
     \b
     Examples:
@@ -73,16 +76,16 @@ def adaptive(
     """
     if guide == "uniform" and target_error is not None:
         raise click.UsageError("The guide uniform measures no error that --target-error could end.")
-    settings = {
+    settings: Identity = {
         "seed": seed,
         "initial": initial,
         "floor": floor,
         "model": provenance.weights_name(model),
-        "renderer": choice.renderer,
         **choice.settings(scene),
     }
     expected = None if reference is None else exr.read(reference)["color"]
-    said = {"guide": guide, "seed": seed, "scene": scene.name if scene else choice.renderer}
+    name = scene.name if scene else choice.renderer
+    said: Identity = {"guide": guide, "seed": seed, "scene": name}
     record = Record(output, guide, settings, said, expected)
     start = _start(record, resume, overwrite)
     denoiser = Denoiser.load(model, device)
@@ -108,7 +111,7 @@ def _start(record: Record, resume: bool, overwrite: bool) -> State | None:
     return state
 
 
-def _check_reference(path: Path | None, expected: Pixels | None, renderer: PlacedRenderer) -> None:
+def _check_reference(path: Path | None, expected: Pixels | None, renderer: Renderer) -> None:
     if expected is not None and expected.shape[-2:] != renderer.size:
         (height, width), (rows, columns) = renderer.size, expected.shape[-2:]
         raise InvalidPixels(

@@ -50,12 +50,13 @@ def timeline(
             frames = list(part.targets)
             click.echo(f"{part.name}: {frames[0]}-{frames[-1]} of {part.media.pattern.text}")
         return
-    check_writable(output, options["overwrite"])
+    overwrite, resume = options["overwrite"], options["resume"]
+    check_writable(output, overwrite or resume)
     _make_folders(plan)
-    check_targets([pair for shot in shots for pair in shot.files], options["overwrite"])
+    check_targets([pair for shot in shots for pair in shot.files], overwrite, resume)
     denoise_shots(shots, options)
     timelines.relink(plan)
-    timelines.write(output, content, options["overwrite"])
+    timelines.write(output, content, overwrite or resume)
     click.echo(str(output))
 
 

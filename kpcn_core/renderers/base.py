@@ -123,3 +123,17 @@ class Renderer(Protocol):
     ) -> Accumulation:
         """Take this many new samples in each pixel. Different seeds are independent."""
         ...
+
+
+class PlacedRenderer(Renderer, Protocol):
+    """A renderer that knows where its pixels lie on the film."""
+
+    @property
+    def origin(self) -> tuple[int, int]:
+        """(x, y) of its first pixel."""
+        ...
+
+    @property
+    def film_size(self) -> tuple[int, int]:
+        """(height, width) of the whole film."""
+        ...

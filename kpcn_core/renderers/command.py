@@ -1,7 +1,5 @@
 """Any renderer that is a command line: it reads a map, takes the samples, and writes an EXR."""
 
-import os
-import re
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,11 +16,11 @@ from kpcn_core.exr_layers import write_layers
 from kpcn_core.frame import Frame
 from kpcn_core.renderers import child
 from kpcn_core.renderers.base import Accumulation, Progress, SamplingMap
-from kpcn_core.renderers.map_encoding import ENCODINGS, Request
+from kpcn_core.renderers.map_encoding import ENCODINGS, Encoding, Request
 from kpcn_core.renderers.rendered import accumulated
+from kpcn_core.renderers.template import filled, parsed
 
-PLACEHOLDERS = ("map", "output", "seed", "pass", "render", "spp", "min", "max", "width", "height")
-PLACEHOLDER = re.compile(r"\{(\w+)\}")
+POSSIBLE = ("map", "seed", "pass", "render", "spp", "min", "max", "width", "height")
 SEEDS = 1 << 31
 
 
@@ -65,13 +63,14 @@ class CommandRenderer:
             passes: passes that an earlier run has done, from where {pass} goes on.
 
         Raises:
-            UnknownName: a placeholder or the encoding does not exist, or {output} is missing.
+            UnknownName: the encoding or a placeholder does not exist, or one is missing.
         """
         self.size = size
         self.origin = (0, 0)
         self.film_size = size
-        self._words = _words(command, encoding)
-        self._encode = ENCODINGS[encoding]
+        self._encode = _encoding(encoding)
+        needed = ("output",) if encoding == "even" else ("map", "output")
+        self._words = parsed(command, needed, POSSIBLE)
         self._sizes = sizes
         self._seconds = seconds
         self._source, self._layers = source, layers or {}
@@ -104,7 +103,7 @@ class CommandRenderer:
         return reduce(Accumulation.merged, parts)
 
     def _render(self, request: Request, seed: int, number: int) -> Accumulation:
-        with _folder() as folder:
+        with work_folder() as folder:
             files = {"map": folder / "map.exr", "output": folder / "output.exr"}
             write_layers(files["map"], request.layers)
             values = {
@@ -118,14 +117,9 @@ class CommandRenderer:
                 "height": self.size[0],
                 "width": self.size[1],
             }
-            words = [PLACEHOLDER.sub(lambda match: str(values[match[1]]), w) for w in self._words]
+            words = filled(self._words, values)
             child.run(words, folder / "printed.txt", self._seconds)
-            if not files["output"].is_file():
-                raise RenderFailed(
-                    f"The renderer left no image. Its command: {shlex.join(words)}. "
-                    f"It must write an EXR to the path that {{output}} gives."
-                )
-            frame = exr.read(files["output"], self._source, self._layers)
+            frame = read_image(files["output"], words, self._source, self._layers)
             self._place(frame)
             return accumulated(frame, request.counts)
 
@@ -136,33 +130,30 @@ class CommandRenderer:
         self.film_size = (film.height, film.width)
 
 
-def _words(command: str, encoding: str) -> list[str]:
-    """The words of a template that has all that it needs."""
-    if encoding not in ENCODINGS:
+def _encoding(name: str) -> Encoding:
+    if name not in ENCODINGS:
         raise UnknownName(
-            f"No encoding of sampling maps is called '{encoding}'. There are "
-            f"{', '.join(ENCODINGS)}."
+            f"No encoding of sampling maps is called '{name}'. There are {', '.join(ENCODINGS)}."
         )
-    try:
-        words = shlex.split(command, posix=os.name == "posix")
-    except ValueError as error:
-        raise UnknownName(f"The render command cannot be split into words: {error}.") from error
-    found = {name for word in words for name in PLACEHOLDER.findall(word)}
-    unknown, missing = sorted(found - set(PLACEHOLDERS)), sorted({"map", "output"} - found)
-    if unknown or missing:
-        raise UnknownName(
-            f"The render command has the placeholders {_listed(sorted(found))}; it needs "
-            f"{{map}} and {{output}}, and may have {_listed(PLACEHOLDERS[2:])}."
-        )
-    return words
+    return ENCODINGS[name]
 
 
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(f"{{{name}}}" for name in names) or "none"
+def read_image(path: Path, words: Sequence[str], source: str, layers: Mapping[str, str]) -> Frame:
+    """The image that a command left.
+
+    Raises:
+        RenderFailed: there is none.
+        UnreadableFile, MissingAov, UnknownName: see `exr.read`.
+    """
+    if not path.is_file():
+        raise RenderFailed(
+            f"The renderer left no image at {path}. Its command: {shlex.join(words)}."
+        )
+    return exr.read(path, source, layers)
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def work_folder() -> Iterator[Path]:
     """A temporary folder; kept if something of ours fails, as its files show what went wrong."""
     folder = Path(mkdtemp(prefix="kpcn-"))
     try:

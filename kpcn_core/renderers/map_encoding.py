@@ -68,11 +68,21 @@ def masks(counts: SamplingMap, sizes: Sequence[int], seed: int) -> Iterator[Requ
             yield Request({GREY: _grey(white)}, asked, coin)
 
 
-ENCODINGS: dict[str, Callable[[SamplingMap, Sequence[int], int], Iterator[Request]]] = {
+def even(counts: SamplingMap, sizes: Sequence[int], seed: int) -> Iterator[Request]:
+    """No map: {spp} everywhere, the mean; for renderers that can do no more."""
+    spp = _mean(counts)
+    everywhere = np.full_like(counts, spp)
+    yield Request({LAYER: _pixels(everywhere)}, everywhere, spp)
+
+
+Encoding = Callable[[SamplingMap, Sequence[int], int], Iterator[Request]]
+
+ENCODINGS: dict[str, Encoding] = {
     "counts": count_map,
     "multiplier": multiplier,
     "texture": texture,
     "masks": masks,
+    "even": even,
 }
 
 

@@ -49,7 +49,8 @@ def _counts(frame: Frame, asked: SamplingMap) -> SamplingMap:
             f"{frame.label}: the sample count has negative values, NaN or Inf. "
             f"Mend the renderer's output, or leave that layer out."
         )
-    return np.rint(values).astype(np.uint32)
+    counts: SamplingMap = np.rint(values).astype(np.uint32)
+    return counts
 
 
 def _sampled(frame: Frame, aov: str, count: SamplingMap) -> Float64:

@@ -1,0 +1,89 @@
+"""Variance for renderers that give none: from the spread of several renders."""
+
+from collections.abc import Sequence
+from functools import reduce
+
+import numpy as np
+
+from kpcn_core.renderers.base import (
+    Accumulation,
+    Float64,
+    PlacedRenderer,
+    Progress,
+    SamplingMap,
+)
+
+
+class Batched:
+    """A renderer that takes the samples of each pass in some independent renders.
+
+    The means of renders with n samples scatter by the variance of one sample divided by n; so their
+    spread gives the AOVs a variance that the renderer itself does not give.
+
+    Args:
+        renderer: takes the samples; different seeds must be independent.
+        batches: how many renders; 4 know the variance of a pass to a factor of about 2.
+    """
+
+    def __init__(self, renderer: PlacedRenderer, batches: int) -> None:
+        self._renderer = renderer
+        self._batches = batches
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self._renderer.size
+
+    @property
+    def origin(self) -> tuple[int, int]:
+        """(x, y) of the first pixel on the film."""
+        return self._renderer.origin
+
+    @property
+    def film_size(self) -> tuple[int, int]:
+        """(height, width) of the whole film."""
+        return self._renderer.film_size
+
+    def render(
+        self, samples: int | SamplingMap, seed: int, progress: Progress | None = None
+    ) -> Accumulation:
+        """Take this many new samples in each pixel; errors as the renderer's own."""
+        counts = np.broadcast_to(np.asarray(samples, np.uint32), self.size)
+        total, done, parts = int(counts.sum(dtype=np.int64)), 0, []
+        seeds = np.random.SeedSequence([seed, self._batches]).generate_state(self._batches)
+        for share, part_seed in zip(shares(counts, self._batches), seeds >> 1, strict=True):
+            if share.any():
+                parts.append(self._renderer.render(share, int(part_seed)))
+            done += int(share.sum(dtype=np.int64))
+            if progress:
+                progress(done, total)
+        return with_spread(parts)
+
+
+def shares(counts: SamplingMap, batches: int) -> list[SamplingMap]:
+    """Split a sampling map into maps that differ by one sample at most, and sum to it."""
+    return [(counts + np.uint32(index)) // np.uint32(batches) for index in range(batches)]
+
+
+def with_spread(parts: Sequence[Accumulation]) -> Accumulation:
+    """Renders together; AOVs without a variance get it from the spread of the renders.
+
+    With n_i samples of variance s² each, Σ n_i (m_i - m)² is (renders - 1) s² in expectation. The
+    deviation of all n samples is (n - 1) s².
+    """
+    whole = reduce(Accumulation.merged, parts)
+    unknown = whole.mean.keys() - whole.deviation.keys()
+    found = {aov: _deviation(parts, whole, aov) for aov in sorted(unknown)}
+    return Accumulation(
+        whole.count, whole.mean, {**whole.deviation, **found}, whole.closest, whole.source
+    )
+
+
+def _deviation(parts: Sequence[Accumulation], whole: Accumulation, aov: str) -> Float64:
+    between = np.zeros_like(whole.mean[aov])
+    for part in parts:
+        between += part.count * np.square(part.mean[aov] - whole.mean[aov])
+    renders = np.sum([part.count > 0 for part in parts], axis=0)
+    samples = whole.count.astype(np.float64)
+    deviation: Float64 = between / np.maximum(renders - 1, 1) * np.maximum(samples - 1, 0)
+    return deviation
