@@ -16,7 +16,6 @@ from torch.testing import assert_close
 from kpcn_core import weights
 from kpcn_core.errors import KpcnError, UnreadableFile
 from kpcn_core.model.config import RESIDUAL, UNET
-from kpcn_core.model.network import Network
 from tests.networks import ENCODERS, random_network, small_config
 from tests.training_data import make_dataset
 from training import config as configs
@@ -178,7 +177,7 @@ def test_a_hole_that_no_kernel_fills_leaves_gradients_finite(data: Path, trunk: 
         part.radiance[..., :28, :28] = 0
         part.valid[..., :28, :28] = 0
     stage = Stage(config, Budget(1, None), data)
-    assert stage.denoise(batch)["irradiance"].isnan().any()
+    assert stage.denoise(batch)["irradiance"].isfinite().all()
     loss = stage.loss(batch)
     loss.backward()  # type: ignore[no-untyped-call]
     assert loss.isfinite()
@@ -252,14 +251,6 @@ def test_a_later_stage_needs_weights_to_go_on_from(data: Path, tmp_path: Path) -
             InvalidConfig, match=f"'{stage}' goes on.*Name its weights with --start"
         ):
             fit(stage_of(stage, UNET, ""), data, tmp_path, Budget(1, None))
-
-
-def test_a_fresh_network_denoises_by_boxes_and_windows_change_nothing_of_its_features() -> None:
-    torch.manual_seed(0)
-    network = Network(small_config())
-    for name, value in network.named_parameters():
-        if "logits" in name or ".gather." in name or ".link." in name:
-            assert not value.any()
 
 
 def test_a_run_cannot_go_on_with_another_network(data: Path, run: Path) -> None:

@@ -125,7 +125,9 @@ class Stage(LightningModule):
         others = neighbours(network, contexts, images, motion, batch.centre)
         if slope is not None:
             contexts = network.specialize(contexts, slope_pyramid(slope, scales))
-        return reconstruct(network, contexts, images[batch.centre], others)
+        filtered = reconstruct(network, contexts, images[batch.centre], others)
+        # Pixels that no kernel could fill count nothing, but a gradient through NaN would spread.
+        return {name: torch.nan_to_num(image) for name, image in filtered.items()}
 
     def error(
         self, batch: Batch, denoised: Mapping[str, Tensor], slope: Tensor | None = None
