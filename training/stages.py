@@ -126,8 +126,11 @@ class Stage(LightningModule):
         if slope is not None:
             contexts = network.specialize(contexts, slope_pyramid(slope, scales))
         filtered = reconstruct(network, contexts, images[batch.centre], others)
-        # Pixels that no kernel could fill count nothing, but a gradient through NaN would spread.
-        return {name: torch.nan_to_num(image) for name, image in filtered.items()}
+        # What no kernel could fill counts nothing, but a gradient through its NaN would spread.
+        return {
+            name: torch.where(image.valid > 0, filtered[name], filtered[name].nan_to_num())
+            for name, image in images[batch.centre].items()
+        }
 
     def error(
         self, batch: Batch, denoised: Mapping[str, Tensor], slope: Tensor | None = None
