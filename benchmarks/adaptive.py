@@ -205,11 +205,13 @@ def _figures(found: Sequence[Result]) -> list[dict[str, Any]]:
 def _write_sheet(path: Path, found: Sequence[Result], options: argparse.Namespace) -> None:
     ratios, budget = relative(found), max(options.budgets)
     scenes = {r.scene for r in found if r.guide == options.shown}
+    if not scenes:
+        raise SystemExit(f"The guide '{options.shown}' was not run; choose another with --shown.")
     rows = [
         sampling_sheet.Row(
             name,
             *(
-                sampling_sheet.Cell(r.image, r.counts, ratios[name, guide, budget])
+                sampling_sheet.Cell(guide, r.image, r.counts, ratios[name, guide, budget])
                 for guide in (options.shown, f"true-{options.shown}")
                 for r in found
                 if (r.scene, r.guide, r.budget) == (name, guide, budget)

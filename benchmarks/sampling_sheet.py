@@ -20,11 +20,13 @@ class Cell:
     """What one guide led to.
 
     Attributes:
+        guide: its name.
         image: denoised color [3,H,W].
         counts: samples taken [H,W].
         relative: each metric, divided by that of uniform sampling.
     """
 
+    guide: str
     image: Pixels
     counts: Pixels
     relative: Mapping[str, float]
@@ -67,10 +69,9 @@ def _row(row: Row) -> Image.Image:
     cell = (WIDTH, max(1, round(WIDTH * height / width)))
     shown = picture.shown(row.predicted.image, picture.exposure(row.predicted.image))
     labelled = [(row.scene, shown)]
-    for label, found in (("predicted", row.predicted), ("true", row.true)):
-        if found:
-            errors = f"DSSIM {found.relative['dssim']:.3f}, MrSE {found.relative['mrse']:.3f}"
-            labelled.append((f"{label}: {errors} of uniform", map_picture(found.counts)))
+    for found in filter(None, (row.predicted, row.true)):
+        errors = f"DSSIM {found.relative['dssim']:.3f}, MrSE {found.relative['mrse']:.3f}"
+        labelled.append((f"{found.guide}: {errors} of uniform", map_picture(found.counts)))
     page = Image.new("RGB", (3 * (WIDTH + GAP), cell[1] + TEXT + GAP), BACKGROUND)
     draw = ImageDraw.Draw(page)
     for index, (label, image) in enumerate(labelled):

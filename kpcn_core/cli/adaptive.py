@@ -92,7 +92,7 @@ def adaptive(
     chosen = guides.choose(guide, denoiser, expected)
     renderer = choice.make(scene, start.passes if start else 0)
     _check_reference(reference, expected, renderer)
-    with progress("Adaptive", budget) as bar:
+    with progress("Samples per pixel", budget) as bar:
         steps = sampling.run(
             renderer, denoiser, budget=budget, guide=chosen, initial=initial, floor=floor,
             seed=seed, target_error=target_error, seconds=seconds, start=start,
@@ -121,7 +121,7 @@ def _check_reference(path: Path | None, expected: Pixels | None, renderer: Rende
 
 
 def _reporter(bar: Bar, budget: int) -> Callable[[int, int], None]:
-    return lambda done, total: bar.reach(done / total * budget, "Rendering")
+    return lambda done, total: bar.reach(done / total * budget)
 
 
 def _follow(steps: Iterable[Step], record: Record, bar: Bar, budget: int) -> None:
@@ -130,7 +130,7 @@ def _follow(steps: Iterable[Step], record: Record, bar: Bar, budget: int) -> Non
     try:
         for last in steps:
             bar.note(_line(last, record.guide, budget))
-            bar.reach(min(last.spp, budget), f"Error {last.mean_error:.4f}")
+            bar.reach(min(last.spp, budget), f"Error {last.mean_error:.4f}, spp")
     except KeyboardInterrupt:
         kept = f"{record.image} is the best so far. Continue with --resume."
         said = kept if record.checkpoint.is_file() else "Nothing was finished yet."

@@ -83,13 +83,13 @@ class RendererChoice:
             return MitsubaRenderer.from_file(_given(scene), dict(self.parameters))
         if self.renderer == "luxcore":
             batches = self.batches or luxcore.BATCHES
-            return luxcore.luxcore_renderer(_given(scene), batches, self.render_timeout, passes)
+            return luxcore.luxcore_renderer(_given(scene), batches, self.render_timeout)
         if self.renderer == "cycles":
             return cycles.cycles_renderer(
                 _given(scene), self._size(), self.program, self.batches or cycles.BATCHES,
-                seconds=self.render_timeout, passes=passes,
+                seconds=self.render_timeout,
             )  # fmt: skip
-        renderer = self._command(passes)
+        renderer = self._command(passes * (self.batches or 1))
         return Batched(renderer, self.batches) if self.batches else renderer
 
     def _command(self, passes: int) -> PlacedRenderer:

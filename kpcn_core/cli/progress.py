@@ -29,8 +29,8 @@ class Bar(Protocol):
     def failed(self, text: str) -> None:
         """The current item failed; `text` says why."""
 
-    def reach(self, items: float, label: str) -> None:
-        """So many items are finished by now; `label` replaces the bar's own."""
+    def reach(self, items: float, label: str | None = None) -> None:
+        """So many items are finished by now; `label`, if any, replaces the bar's own."""
 
     def note(self, text: str) -> None:
         """Say something that finishes no item."""
@@ -50,7 +50,7 @@ class _Lines:
         """One line on stderr."""
         click.echo(f"Error: {text}", err=True)
 
-    def reach(self, items: float, label: str) -> None:
+    def reach(self, items: float, label: str | None = None) -> None:
         """Lines are for what is finished."""
 
     def note(self, text: str) -> None:

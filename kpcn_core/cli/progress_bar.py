@@ -38,8 +38,8 @@ class RichBar:
         """Move to the next item and say why this one failed."""
         self.item(f"Error: {text}")
 
-    def reach(self, items: float, label: str) -> None:
-        """Move to an item, and say something else beside the bar."""
+    def reach(self, items: float, label: str | None = None) -> None:
+        """Move to an item, and say something else beside the bar, if there is."""
         self._finished = items
         self._progress.update(self._task, completed=items, description=label)
 

@@ -19,7 +19,6 @@ def cycles_renderer(
     *,
     side: int = SIDE,
     seconds: float | None = None,
-    passes: int = 0,
 ) -> Batched:
     """A renderer of a .blend file.
 
@@ -33,7 +32,6 @@ def cycles_renderer(
         batches: renders that a pass is split into, whose spread is the variance.
         side: of a square in pixels.
         seconds: how long one render may take; None is forever.
-        passes: passes that an earlier run has done.
 
     Raises:
         InvalidScene: there is no such file.
@@ -42,9 +40,7 @@ def cycles_renderer(
         raise InvalidScene(f"{scene}: no such scene file.")
     words = [program, *_start(program), str(scene.resolve())]
     command = f"{shlex.join(words)} {{map}}"
-    renderer = RegionRenderer(
-        command, size, side=side, seconds=seconds, source="cycles", passes=passes
-    )
+    renderer = RegionRenderer(command, size, side=side, seconds=seconds, source="cycles")
     return Batched(renderer, batches)
 
 

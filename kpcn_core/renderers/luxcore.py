@@ -15,9 +15,7 @@ BATCHES = 4  # LuxCore gives no variance
 FILM = {"width": 640, "height": 480}  # LuxCore's own defaults
 
 
-def luxcore_renderer(
-    scene: Path, batches: int = BATCHES, seconds: float | None = None, passes: int = 0
-) -> Batched:
+def luxcore_renderer(scene: Path, batches: int = BATCHES, seconds: float | None = None) -> Batched:
     """A renderer of a LuxCore scene.
 
     The sampling map becomes the film's USER_IMPORTANCE. LuxCore gives every pixel at least a
@@ -27,7 +25,6 @@ def luxcore_renderer(
         scene: its .cfg file, which names the rest.
         batches: renders that a pass is split into, whose spread is the variance.
         seconds: how long one render may take; None is forever.
-        passes: passes that an earlier run has done.
 
     Raises:
         MissingDependency: pyluxcore is not installed.
@@ -43,7 +40,7 @@ def luxcore_renderer(
     words = [sys.executable, "-m", PROGRAM, str(scene.resolve()), "{map}", "{output}", "{seed}"]
     # The placeholders must not be quoted, the rest may have to be.
     command = " ".join(word if word.startswith("{") else shlex.quote(word) for word in words)
-    renderer = CommandRenderer(command, film_size(scene), seconds=seconds, passes=passes)
+    renderer = CommandRenderer(command, film_size(scene), seconds=seconds)
     return Batched(renderer, batches)
 
 

@@ -24,7 +24,7 @@ OUTPUTS = {
     "specular": (("DIRECT_GLOSSY", "INDIRECT_GLOSSY", "INDIRECT_SPECULAR"), 3),
     "depth": (("DEPTH",), 1),
 }
-WAIT = 0.02  # seconds
+WAIT = 0.005  # seconds; LuxCore stops only when it is asked
 
 # LuxCore replaces malloc: OpenEXR crashes unless it was loaded before.
 import pyluxcore  # noqa: E402
