@@ -38,9 +38,9 @@ class FrameCache(Generic[Kept]):
     """Makes something once per frame, and keeps it while a window slides over the frame.
 
     Example:
-        >>> spatial = FrameCache(lambda frame: network.spatial(encode(frame)))
-        >>> for window, centre in windows(range(1001, 1101), 3, 3):
-        ...     features = spatial.of(window)
+        >>> encoded = FrameCache(lambda index: denoiser.encode(exr.read(paths[index])))
+        >>> for window, centre in windows(range(len(paths)), 3, 3):
+        ...     clean = denoiser.render(denoiser.window(encoded.of(window), centre))
     """
 
     def __init__(self, make: Callable[[int], Kept]) -> None:
