@@ -11,6 +11,7 @@ Example:
 import argparse
 import json
 import statistics
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -46,7 +47,8 @@ class Row:
         dssim: likewise.
         instability: mean DSSIM of adjacent frames (paper Fig. 12).
         variance: mean over pixels of the relative variance over the frames.
-        bias: mean over pixels of the relative squared difference of the mean to the reference.
+        bias: mean over pixels of the relative squared difference of the mean to the reference,
+            without what the variance of a mean of so few frames adds to it.
     """
 
     scene: str
@@ -78,14 +80,16 @@ def measured(scene: str, method: str, images: Sequence[Pixels], reference: Pixel
     stack = np.stack(images).astype(np.float64)
     mean = stack.mean(axis=0)
     square = np.square(reference.astype(np.float64)) + 1e-2
+    variance = stack.var(axis=0, ddof=1)
+    squared_bias = np.square(mean - reference) - variance / len(stack)
     return Row(
         scene,
         method,
         smape=statistics.fmean(metrics.smape(image, reference) for image in images),
         dssim=statistics.fmean(metrics.dssim(image, reference) for image in images),
         instability=statistics.fmean(metrics.dssim(a, b) for a, b in pairwise(images)),
-        variance=float((stack.var(axis=0, ddof=1) / square).mean()),
-        bias=float((np.square(mean - reference) / square).mean()),
+        variance=float((variance / square).mean()),
+        bias=float((squared_bias / square).mean()),
     )
 
 
@@ -113,6 +117,38 @@ def rows(scene: str, paths: Sequence[Path], reference: Pixels, denoiser: Denoise
             yield measured(scene, title, images, reference)
 
 
+@dataclass(frozen=True)
+class Cost:
+    """Seconds of a frame, reading included.
+
+    Attributes:
+        window: frames.
+        full: nothing is kept: every frame of the window is read and encoded.
+        next: the window has moved on by one frame.
+        asymmetry: the same frame for another lambda.
+    """
+
+    window: int
+    full: float
+    next: float
+    asymmetry: float
+
+
+def cost(paths: Sequence[Path], denoiser: Denoiser, window: int, rounds: int = 3) -> Cost:
+    """Medians over some rounds, each in turn."""
+    side, centre = window // 2, len(paths) // 2
+    seconds: list[tuple[float, float, float]] = []
+    for _ in range(rounds):
+        sequence = SequenceDenoiser(denoiser, paths, exr.read, side, side)
+        times = [time.perf_counter()]
+        for index, slope in ((centre - 1, 1.0), (centre, 1.0), (centre, 2.0)):
+            sequence.denoise(index, slope)
+            times.append(time.perf_counter())
+        full, following, again = (b - a for a, b in pairwise(times))
+        seconds.append((full, following, again))
+    return Cost(window, *(statistics.median(each) for each in zip(*seconds, strict=True)))
+
+
 def table(found: Sequence[Row]) -> str:
     """The rows of a scene as Markdown."""
     names = ("smape", "dssim", "instability", "variance", "bias")
@@ -130,6 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     check_writable(options.json, overwrite=True)
     denoiser = Denoiser.load(options.model, options.device)
     found: list[Row] = []
+    costs: list[Cost] = []
     for scene in options.scenes:
         folder = options.scenes_folder / scene
         paths = shot(folder / "scene.xml", options.renders, options.spp, options.frames)
@@ -137,17 +174,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
         lines = list(rows(scene, paths, reference, denoiser))
         print(f"\n{table(lines)}", flush=True)
         found += lines
+        costs = costs or [cost(paths, denoiser, window) for window in WINDOWS]
+    for each in costs:
+        print(
+            f"window {each.window}: {each.full:.2f} s, next frame {each.next:.2f} s, "
+            f"another lambda {each.asymmetry:.2f} s"
+        )
     origin = provenance.collect("benchmarks.windows", denoiser.device, PACKAGES)
     origin["weights"] = weights_name(options.model)
-    _write(options.json, found, origin, options.spp)
+    _write(options.json, found, costs, origin, options.spp)
 
 
 def _colors(frames: Iterator[Frame]) -> list[Pixels]:
     return [frame["color"] for frame in frames]
 
 
-def _write(path: Path, found: Sequence[Row], origin: Mapping[str, str], spp: int) -> None:
-    content = {"provenance": dict(origin), "spp": spp, "rows": [asdict(row) for row in found]}
+def _write(
+    path: Path,
+    found: Sequence[Row],
+    costs: Sequence[Cost],
+    origin: Mapping[str, str],
+    spp: int,
+) -> None:
+    content = {
+        "provenance": dict(origin),
+        "spp": spp,
+        "rows": [asdict(row) for row in found],
+        "costs": [asdict(each) for each in costs],
+    }
     with replaced(path, overwrite=True) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 

@@ -17,7 +17,7 @@ Scale = tuple[Component, dict[str, Tensor]]
 def scales(component: Component, aovs: Mapping[str, Tensor], levels: int = LEVELS) -> list[Scale]:
     """A component with the AOVs that guide it at every scale, finest first.
 
-    Each pair is what `features.planes` takes; pixels that are not valid reach no coarser one.
+    Each pair is what `features.component_planes` takes; pixels that are not valid reach no coarser one.
 
     Args:
         component: at full resolution.

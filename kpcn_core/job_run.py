@@ -98,9 +98,13 @@ class JobRun:
         result = self.denoise(turn.source, progress)
         if job.resume:
             fingerprint.check_unchanged(turn.source, turn.made_of, self.made_of(turn.source))
-        exr.write(turn.target, result, job.aovs, overwrite=job.overwrite or job.resume)
+        exr.write(turn.target, result, job.aovs, overwrite=self._may_replace(turn.target))
         if job.resume:
             fingerprint.record(turn.target, turn.made_of)
+
+    def _may_replace(self, target: Path) -> bool:
+        """Whether a file that is there by now may be written over."""
+        return self.job.overwrite or (self.job.resume and fingerprint.is_ours(target))
 
     def denoise(self, source: Path, progress: Progress) -> Frame:
         """One denoised frame of the job."""

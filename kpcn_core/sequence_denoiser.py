@@ -4,18 +4,11 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from kpcn_core.denoiser import (
-    DEFAULTS,
-    Asymmetry,
-    Denoiser,
-    Encoded,
-    EncodedFrame,
-    Progress,
-    Settings,
-)
+from kpcn_core.denoiser import Denoiser, Encoded, EncodedFrame
 from kpcn_core.errors import KpcnError
 from kpcn_core.frame import Frame
 from kpcn_core.sequence_window import FrameCache
+from kpcn_core.settings import DEFAULTS, Asymmetry, Progress, Settings
 
 log = logging.getLogger(__name__)
 

@@ -72,10 +72,15 @@ def load(path: Path) -> Network:
             f"{path}: the tensors do not match the hash in the header: the file is damaged. "
             f"Fetch it again."
         )
-    network = Network(ModelConfig.from_json(header["config"]))
     try:
-        network.load_state_dict(state, strict=True)
-    except RuntimeError as error:
+        config = ModelConfig.from_json(header["config"])
+        # Without memory of its own: a config that asks for far too much is refused, not built.
+        with torch.device("meta"):
+            network = Network(config)
+        network.load_state_dict(state, strict=True, assign=True)
+    except InvalidWeights as error:
+        raise InvalidWeights(f"{path}: {error}") from error
+    except (OverflowError, RuntimeError, TypeError, ValueError) as error:
         raise InvalidWeights(f"{path}: the tensors do not fit the config: {error}") from error
     return network.eval()
 

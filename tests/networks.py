@@ -1,5 +1,7 @@
 """Small networks with random kernels, for tests."""
 
+from itertools import chain
+
 import torch
 
 from kpcn_core.model.config import COMPONENT_PLANES, RESIDUAL, UNET, ModelConfig
@@ -40,9 +42,9 @@ def random_network(trunk: str = UNET, fold: int = 1, kernels: int = 3, seed: int
     """A small network whose kernels are far from uniform, and all of whose modules do something."""
     torch.manual_seed(seed)
     network = Network(small_config(trunk, fold, kernels))
-    for module in (network.temporal, network.specialization, network.alpha):
-        for value in [] if module is None else module.parameters():
-            torch.nn.init.normal_(value, std=0.2)
+    later = (network.temporal, network.specialization, network.alpha)
+    for value in chain.from_iterable(part.parameters() for part in later if part is not None):
+        torch.nn.init.normal_(value, std=0.2)
     for module in network.modules():
         if isinstance(module, KernelPredictor):
             torch.nn.init.normal_(module.logits.weight)

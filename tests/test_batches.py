@@ -1,5 +1,6 @@
 """Batches: what the network is shown, and that the stream depends on the step alone."""
 
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -7,23 +8,30 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
+from safetensors.torch import load_file
+from torch import Tensor
 from torch.testing import assert_close
 from torch.utils.data import DataLoader
 
 from kpcn_core import features
-from kpcn_core.features import PLANES, Component
-from kpcn_core.model.config import ModelConfig
+from kpcn_core.features import COMPONENTS, Component
+from kpcn_core.model.config import RESIDUAL, UNET
+from kpcn_core.ops.warp import warp
+from tests.networks import ENCODERS, random_network
+from tests.noisy_scene import SPEED, NoisyScene
 from tests.training_data import make_dataset
 from training.augmentation import Variation
-from training.batches import Batch, Batches, choose_buffers
+from training.batches import Batch, Batches, choose_buffers, nearest_buffers
 from training.config import BatchConfig
-from training.dataset import Dataset
+from training.dataset import Dataset, Recipe
 from training.errors import InvalidConfig, InvalidDataset
 from training.losses import trust
+from training.rendering import ReferenceGoal, render
+from training.stages import save_batch
 from training.views import REFERENCE
 
-ENCODERS = ModelConfig().encoders
 CONFIG = BatchConfig(size=4, crop=32, rescan_steps=2)
+WINDOWS = BatchConfig(size=3, crop=32, reach=1)
 SPP = {"0": 2, "1": 2, "2": 4, "3": 8, "4": 16, "5": 32}
 
 
@@ -32,40 +40,65 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return make_dataset(tmp_path_factory.mktemp("data"))
 
 
+def batches_of(dataset: Dataset, config: BatchConfig = CONFIG, start: int = 0) -> Batches:
+    return Batches(dataset, config, ENCODERS[UNET], seed=1, start=start)
+
+
+def with_encoder(batches: Batches, encoder: str) -> Batch:
+    """The first batch that an encoder gets."""
+    return next(batch for step in range(99) if (batch := batches.batch(step)).encoder == encoder)
+
+
+def tensors(batch: Batch) -> Iterator[Tensor]:
+    """Everything in a batch."""
+    parts = [batch.color, batch.noisy, *batch.targets.values()]
+    for shot in batch.window:
+        parts += shot.parts.values()
+        yield from shot.aovs.values()
+    yield from batch.motion
+    for part in parts:
+        yield from (part.radiance, part.valid)
+        if part.variance is not None:
+            yield part.variance
+
+
 def same(first: Batch, second: Batch) -> bool:
-    return first.encoder == second.encoder and all(
-        torch.equal(one, other) for one, other in zip(first[1:], second[1:], strict=True)
+    return (first.encoder, first.centre) == (second.encoder, second.centre) and all(
+        torch.equal(one, other) for one, other in zip(tensors(first), tensors(second), strict=True)
     )
 
 
-def test_a_batch_has_the_planes_of_its_encoder(dataset: Dataset) -> None:
-    batches = Batches(dataset, CONFIG, ENCODERS, seed=1)
+@pytest.mark.parametrize("trunk", [RESIDUAL, UNET])
+def test_a_batch_is_what_its_encoder_reads(dataset: Dataset, trunk: str) -> None:
+    network = random_network(trunk)
+    batches = Batches(dataset, CONFIG, ENCODERS[trunk], seed=1)
     seen = set()
-    for step in range(24):
+    for step in range(12):
         batch = batches.batch(step)
         seen.add(batch.encoder)
-        channels = sum(PLANES[plane] for plane in ENCODERS[batch.encoder])
-        assert batch.planes.shape == (4, channels, 32, 32)
-        for tensor, depth in zip(batch[2:], (3, 1, 3, 1), strict=True):
-            assert tensor.shape == (4, depth, 32, 32)
-            assert torch.isfinite(tensor).all()
+        (shot,) = batch.window
+        found = network.encode(network.planes(shot.parts, shot.aovs, batch.encoder), batch.encoder)
+        assert found[0].shape == (4 * (len(shot.parts) if trunk == RESIDUAL else 1), 8, 32, 32)
+        assert all(tensor.isfinite().all() for tensor in (*found, *tensors(batch)))
+        assert shot.parts.keys() == batch.targets.keys()
     assert seen == {"kpcn", "generic"}
 
 
 @pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("config", [CONFIG, WINDOWS])
 def test_the_stream_resumes_at_any_step_with_any_number_of_workers(
-    dataset: Dataset, workers: int
+    dataset: Dataset, workers: int, config: BatchConfig
 ) -> None:
-    whole = Batches(dataset, CONFIG, ENCODERS, seed=1)
-    late = Batches(dataset, CONFIG, ENCODERS, seed=1, start=3)
+    late = batches_of(dataset, config, start=3)
     found = list(islice(DataLoader(late, batch_size=None, num_workers=workers), 3))
-    expected = list(islice(whole, 6))[3:]
+    expected = list(islice(batches_of(dataset, config), 6))[3:]
     assert all(same(*pair) for pair in zip(found, expected, strict=True))
-    assert not same(expected[0], Batches(dataset, CONFIG, ENCODERS, seed=2).batch(3))
+    other = Batches(dataset, config, ENCODERS[UNET], seed=2).batch(3)
+    assert len(other.window) != len(expected[0].window) or not same(expected[0], other)
 
 
 def test_views_rendered_meanwhile_join_the_stream(tmp_path: Path) -> None:
-    batches = Batches(make_dataset(tmp_path, range(1, 2)), CONFIG, ENCODERS, seed=1)
+    batches = batches_of(make_dataset(tmp_path, range(1, 2)))
     stream = iter(batches)
     next(stream)
     make_dataset(tmp_path, range(1, 4))
@@ -74,18 +107,118 @@ def test_views_rendered_meanwhile_join_the_stream(tmp_path: Path) -> None:
 
 
 def test_the_noisy_input_is_an_unbiased_estimate_of_the_reference(dataset: Dataset) -> None:
-    config = BatchConfig(size=32, crop=32, generic=0.0)
-    batch = Batches(dataset, config, ENCODERS, seed=1).batch(0)
-    assert_close(batch.radiance.mean(), batch.reference.mean(), rtol=0.02, atol=0.0)
-    assert (batch.radiance - batch.reference).abs().mean() > 0.02
+    config = BatchConfig(size=32, crop=32)
+    batch = with_encoder(batches_of(dataset, config), "kpcn")
+    assert_close(batch.noisy.radiance.mean(), batch.color.radiance.mean(), rtol=0.02, atol=0.0)
+    assert (batch.noisy.radiance - batch.color.radiance).abs().mean() > 0.02
+    for name, target in batch.targets.items():
+        noisy = batch.window[0].parts[name].radiance
+        assert_close(noisy.mean(), target.radiance.mean(), rtol=0.03, atol=0.01)
+
+
+def test_components_make_the_color_with_and_without_a_layer_for_what_is_seen_directly(
+    dataset: Dataset,
+) -> None:
+    batches = batches_of(dataset)
+    seen = set()
+    for step in range(40):
+        batch = batches.batch(step)
+        if batch.encoder != "kpcn":
+            assert list(batch.targets) == ["specular"]
+            continue
+        seen.add(frozenset(batch.targets))
+        parts = {name: part.radiance for name, part in batch.window[0].parts.items()}
+        color = features.compose(parts, torch.ones(1, 1, 1, 1))
+        assert_close(color, batch.noisy.radiance, rtol=1e-3, atol=1e-3)
+    assert seen == {frozenset(COMPONENTS), frozenset(COMPONENTS) - {"emission"}}
 
 
 def test_the_exposure_is_that_of_the_whole_noisy_image(dataset: Dataset) -> None:
     config = BatchConfig(size=8, crop=32, exposure_error=0.0)
-    batches = Batches(dataset, config, ENCODERS, seed=1)
     view = dataset.training[0]
     gain = features.exposure(torch.from_numpy(view.aovs(["0", "2"])["color"])[None])
-    assert batches._gain(view, ["0", "2"]) == pytest.approx(float(gain), rel=1e-6)
+    assert batches_of(dataset, config)._gain(view, ["0", "2"]) == pytest.approx(gain.item())
+
+
+def test_shares_say_how_often_an_encoder_gets_a_batch(dataset: Dataset) -> None:
+    for shares, expected in (({"generic": 0.0}, {"kpcn"}), ({"kpcn": 0.0}, {"generic"})):
+        batches = batches_of(dataset, BatchConfig(size=1, crop=32, shares=shares))
+        assert {batches.batch(step).encoder for step in range(8)} == expected
+
+
+# --- windows ---
+
+
+def test_windows_have_every_length_up_to_their_reach_and_never_one_frame_alone(
+    dataset: Dataset,
+) -> None:
+    batches = batches_of(dataset, BatchConfig(size=1, crop=32, reach=1))
+    seen = {(len(batch.window), batch.centre) for batch in map(batches.batch, range(24))}
+    assert seen == {(2, 0), (2, 1), (3, 1)}
+
+
+def test_windows_of_the_past_have_no_frame_after_their_centre(dataset: Dataset) -> None:
+    batches = batches_of(dataset, BatchConfig(size=1, crop=32, reach=1, future=False))
+    assert {(len(b.window), b.centre) for b in map(batches.batch, range(8))} == {(2, 1)}
+
+
+def test_motion_leads_to_the_same_surface_in_the_other_frames(dataset: Dataset) -> None:
+    """Also after flips and transpositions"""
+    directions = set()
+    for step in range(12):
+        batch = batches_of(dataset, WINDOWS).batch(step)
+        here = batch.window[batch.centre].aovs["albedo"]
+        assert not batch.motion[batch.centre].any()
+        for frame, vectors in enumerate(batch.motion):
+            there, inside = warp(batch.window[frame].aovs["albedo"], vectors)
+            assert inside.mean() > 0.8
+            assert_close(there * inside, here * inside)
+            if frame != batch.centre:
+                directions |= {tuple(v.tolist()) for v in vectors[:, :, 16, 16]}
+    speeds = (float(SPEED), 0.0), (-float(SPEED), 0.0), (0.0, float(SPEED)), (0.0, -float(SPEED))
+    assert directions == set(speeds)
+
+
+def test_the_frames_of_a_window_have_noise_of_their_own_of_about_the_same_size(
+    dataset: Dataset,
+) -> None:
+    batch = with_encoder(batches_of(dataset, BatchConfig(size=12, crop=32, reach=1)), "kpcn")
+    noise = []
+    for shot, vectors in zip(batch.window, batch.motion, strict=True):
+        target = batch.targets["irradiance"].radiance
+        moved, inside = warp(shot.parts["irradiance"].radiance, vectors)
+        noise.append(((moved - target) / (target + 0.1) * inside).flatten())
+    assert abs(torch.corrcoef(torch.stack(noise[:2]))[0, 1]) < 0.1
+    deviations = torch.stack(noise).std(dim=1)
+    assert deviations.max() < 2.5 * deviations.min()
+
+
+def test_views_without_frames_around_them_give_no_windows(tmp_path: Path) -> None:
+    recipe = Recipe(generator="noisy scene 1", renderer="gamma noise", spp=(2, 4))
+    for _ in render(tmp_path, range(1, 2), NoisyScene, recipe, ReferenceGoal(spp=128)):
+        pass
+    dataset = Dataset(tmp_path)
+    assert len(batches_of(dataset).batch(0).window) == 1
+    with pytest.raises(
+        InvalidDataset, match=r"has 0 frames before and after.*Render with `--reach`"
+    ):
+        batches_of(dataset, WINDOWS).batch(0)
+
+
+def test_a_saved_batch_has_every_image_of_it(dataset: Dataset, tmp_path: Path) -> None:
+    batch = with_encoder(batches_of(dataset, WINDOWS), "kpcn")
+    save_batch(tmp_path / "new" / "batch.safetensors", batch)
+    found = load_file(tmp_path / "new" / "batch.safetensors")
+    for index, shot in enumerate(batch.window):
+        assert_close(found[f"motion{index}"], batch.motion[index])
+        assert_close(found[f"frame{index}/color"], shot.aovs["color"])
+        for name, part in shot.parts.items():
+            assert_close(found[f"frame{index}/part/{name}"], part.radiance)
+    for name, part in batch.targets.items():
+        assert_close(found[f"target/{name}"], part.radiance)
+
+
+# --- sample counts, variations, weights ---
 
 
 def test_sample_counts_are_spread_over_all_magnitudes() -> None:
@@ -97,6 +230,16 @@ def test_sample_counts_are_spread_over_all_magnitudes() -> None:
     assert all(len(set(names)) == len(names) > 0 for names in chosen)
     shares = np.histogram(np.log2(spp), bins=[1, 2, 3, 4, 5, 6])[0] / len(spp)
     assert (shares > 0.08).all()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"), [(1, 2), (3, 2), (5, 4), (8, 8), (13, 12), (47, 48), (63, 62), (99, 64)]
+)
+def test_neighbours_have_as_nearly_as_many_samples_as_their_buffers_allow(
+    wanted: int, found: int
+) -> None:
+    names = nearest_buffers(SPP, wanted)
+    assert sum(SPP[name] for name in names) == found
 
 
 def test_a_variation_changes_noisy_and_clean_alike(dataset: Dataset) -> None:
@@ -126,13 +269,28 @@ def test_a_reference_counts_less_where_it_is_noisy_and_not_at_all_where_broken()
     assert_close(weight.flatten(), torch.tensor([1.0, 0.2, 0.0]), rtol=1e-3, atol=1e-3)
 
 
+def test_a_batch_counts_no_pixel_that_is_broken_in_the_input_or_the_reference(
+    dataset: Dataset,
+) -> None:
+    batch = with_encoder(batches_of(dataset), "kpcn")
+    batch.window[0].parts["specular"].valid[0, 0, 3, 4] = 0
+    batch.targets["specular"].valid[0, 0, 5, 6] = 0
+    assert (batch.weight("specular", 4.0) == 0).nonzero().tolist() == [[0, 0, 3, 4], [0, 0, 5, 6]]
+    batch.noisy.valid[1, 0, 7, 7] = 0
+    assert (batch.color_weight(4.0) == 0).nonzero().tolist() == [[1, 0, 7, 7]]
+
+
+def test_a_batch_moves_to_a_device_as_a_whole(dataset: Dataset) -> None:
+    batch = batches_of(dataset, WINDOWS).batch(0)
+    assert same(batch.to(torch.device("cpu")), batch)
+    assert all(tensor.is_meta for tensor in tensors(batch.to(torch.device("meta"))))
+
+
 def test_a_crop_larger_than_the_views_is_refused(dataset: Dataset) -> None:
-    batches = Batches(dataset, BatchConfig(crop=64), ENCODERS, seed=1)
     with pytest.raises(InvalidConfig, match=r"crop = 64.*48"):
-        batches.batch(0)
+        batches_of(dataset, BatchConfig(crop=64)).batch(0)
 
 
 def test_held_out_views_alone_are_nothing_to_train_on(tmp_path: Path) -> None:
-    batches = Batches(make_dataset(tmp_path, range(1)), CONFIG, ENCODERS, seed=1)
     with pytest.raises(InvalidDataset, match="no view to train on"):
-        batches.batch(0)
+        batches_of(make_dataset(tmp_path, range(1))).batch(0)

@@ -13,7 +13,7 @@ from safetensors import safe_open
 
 from kpcn_core.errors import InvalidScene, UnreadableFile
 from kpcn_core.renderers.base import Accumulation
-from tests.noisy_scene import NoisyScene
+from tests.noisy_scene import SPEED, NoisyScene
 from tests.training_data import GOAL, RECIPE, make_dataset
 from training.dataset import MANIFEST, Dataset, Manifest, is_held_out
 from training.errors import InvalidDataset
@@ -52,6 +52,22 @@ def test_a_crop_is_a_part_of_the_whole(tmp_path: Path) -> None:
     assert_array_equal(view.color(["0", "2"]), whole["color"])
 
 
+def test_the_frames_around_a_view_are_kept_with_their_motion(tmp_path: Path) -> None:
+    view = make_dataset(tmp_path, range(1, 2)).training[0]
+    assert view.reach == 1
+    assert view.around == {-1: {"0": 4, "1": 8}, 1: {"0": 4, "1": 8}}
+    for offset in (-1, 0, 1):
+        found = view.aovs(["0", "1"], offset=offset)
+        truth = NoisyScene(1, time=offset).truth()
+        assert_allclose(found["albedo"], truth["albedo"], rtol=2e-3)
+        assert_allclose(found["color"].mean(), truth["color"].mean(), rtol=0.05)
+        for aov, sign in (("forward", 1), ("backward", -1)):
+            motion = view.motion(aov, slice(3, 9), slice(5), offset)
+            assert motion.shape == (2, 6, 5)
+            assert (motion[0] == sign * SPEED).all()
+            assert not motion[1].any()
+
+
 @pytest.mark.parametrize("scale", [1e-9, 1e-4, 1.0, 1e3, 1e7])
 def test_stored_values_are_never_clamped_nor_lost(scale: float) -> None:
     values = scale * np.random.default_rng(0).exponential(size=(3, 16, 16))
@@ -77,7 +93,7 @@ def test_no_two_buffers_share_their_noise(tmp_path: Path) -> None:
 
 def test_rendering_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     calls = iter(range(1000))
-    assert rendered(tmp_path, range(3), stop=lambda: next(calls) > 3) == [0]
+    assert rendered(tmp_path, range(3), stop=lambda: next(calls) > 6) == [0]
     assert rendered(tmp_path, range(3)) == [1, 2]
     assert rendered(tmp_path, range(3)) == []
     straight = tmp_path / "straight"

@@ -14,11 +14,12 @@ from safetensors import safe_open
 from torch.testing import assert_close
 
 from kpcn_core import weights
-from kpcn_core.errors import UnreadableFile
-from kpcn_core.model.config import ModelConfig
+from kpcn_core.errors import KpcnError, UnreadableFile
+from kpcn_core.model.config import RESIDUAL, UNET
+from tests.networks import ENCODERS, random_network, small_config
 from tests.training_data import make_dataset
 from training import config as configs
-from training.batches import Batches
+from training.batches import Batch, Batches
 from training.cli import main
 from training.config import BatchConfig, OptimizerConfig, RunConfig, TrainingConfig
 from training.dataset import Dataset
@@ -26,16 +27,22 @@ from training.errors import InvalidConfig, TrainingDiverged
 from training.fit import CHECKPOINT, fit
 from training.release import averaged_network, read_checkpoint, release
 from training.schedule import Budget, learning_rate
-from training.stages import BAD_BATCH, SingleFrame
+from training.stages import BAD_BATCH, Stage
 
 STEPS = 30
 CONFIG = TrainingConfig(
-    network=ModelConfig(channels=24, blocks=1, kernel=5, fold=1),
+    network=small_config(),
     batches=BatchConfig(size=4, crop=32),
     optimizer=OptimizerConfig(rate=1e-2, warmup=5),
     run=RunConfig(log_steps=1, validation_views=1, validation_spp=(4,)),
 )
-ENCODERS = CONFIG.network.encoders
+# What each stage trains (paper §5); all else is frozen.
+PARTS = {
+    "single-frame": {"encoders", "trunk", "centre"},
+    "multi-scale": {"alpha"},
+    "temporal": {"temporal", "other"},
+    "specialization": {"specialization"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +68,11 @@ def rows(run: Path, column: str) -> dict[int, float]:
     return found
 
 
+def batch_of(data: Path, config: BatchConfig, trunk: str = UNET) -> Batch:
+    encoders = {"kpcn": ENCODERS[trunk]["kpcn"]}
+    return Batches(Dataset(data), config, encoders, seed=9).batch(0)
+
+
 def stop_after(steps: int) -> Callable[[], bool]:
     calls = count(1)
     return lambda: next(calls) >= steps
@@ -69,8 +81,8 @@ def stop_after(steps: int) -> Callable[[], bool]:
 def test_the_loss_falls(data: Path, run: Path) -> None:
     assert len(rows(run, "train/loss")) == STEPS
     torch.manual_seed(CONFIG.run.seed)
-    stage = SingleFrame(CONFIG, Budget(STEPS, None), run)
-    batch = Batches(Dataset(data), BatchConfig(size=16, crop=32), ENCODERS, seed=9).batch(0)
+    stage = Stage(CONFIG, Budget(STEPS, None), run)
+    batch = batch_of(data, BatchConfig(size=16, crop=32))
     before = stage.loss(batch)
     stage.load_state_dict(read_checkpoint(run / CHECKPOINT)["state_dict"])
     assert stage.loss(batch) < 0.97 * before
@@ -131,15 +143,14 @@ def test_training_refuses_to_start_from_another_network(
 ) -> None:
     path = tmp_path / "net.safetensors"
     release(run / CHECKPOINT, path, "first")
-    other = ModelConfig(channels=12, blocks=1, kernel=5, fold=2)
-    config = replace(CONFIG, network=other, run=replace(CONFIG.run, start=str(path)))
+    config = replace(CONFIG, network=small_config(fold=2), run=replace(CONFIG.run, start=str(path)))
     with pytest.raises(InvalidConfig, match="its network is"):
         fit(config, data, tmp_path / "run", Budget(1, None))
 
 
 def test_weights_that_are_released_are_the_average(run: Path) -> None:
     state = read_checkpoint(run / CHECKPOINT)
-    name = "network.kernels.logits.weight"
+    name = "network.centre.0.logits.weight"
     assert not torch.equal(state["state_dict"][name], state["current_model_state"][name])
 
 
@@ -148,18 +159,102 @@ def test_a_loss_that_is_not_finite_stops_training_and_keeps_the_batch(
 ) -> None:
     fit(CONFIG, data, tmp_path, Budget(2, None))
     state = read_checkpoint(tmp_path / CHECKPOINT)
-    state["current_model_state"]["network.kernels.logits.bias"][0] = torch.nan
+    state["current_model_state"]["network.centre.0.logits.bias"][0] = torch.nan
     torch.save(state, tmp_path / CHECKPOINT)
     with pytest.raises(TrainingDiverged, match=f"Step 2.*nan.*{BAD_BATCH}"):
         fit(CONFIG, data, tmp_path, Budget(4, None))
     with safe_open(tmp_path / BAD_BATCH, framework="pt") as file:
-        assert file.get_tensor("radiance").shape == (4, 3, 32, 32)
+        assert file.get_tensor("frame0/color").shape == (4, 3, 32, 32)
         assert file.metadata()["encoder"] in CONFIG.network.encoders
     assert read_checkpoint(tmp_path / CHECKPOINT)["global_step"] == 2
 
 
+@pytest.mark.parametrize("trunk", [RESIDUAL, UNET])
+def test_a_hole_that_no_kernel_fills_leaves_gradients_finite(data: Path, trunk: str) -> None:
+    config = replace(CONFIG, network=small_config(trunk))
+    batch = batch_of(data, BatchConfig(size=2, crop=32), trunk)
+    for part in (batch.window[0].parts["irradiance"], batch.noisy):
+        part.radiance[..., :28, :28] = 0
+        part.valid[..., :28, :28] = 0
+    stage = Stage(config, Budget(1, None), data)
+    assert stage.denoise(batch)["irradiance"].isfinite().all()
+    loss = stage.loss(batch)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert loss.isfinite()
+    for value in stage.parameters():
+        assert value.grad is None or value.grad.isfinite().all()
+
+
+# --- stages ---
+
+
+def stage_of(stage: str, trunk: str, start: str) -> TrainingConfig:
+    return replace(
+        CONFIG,
+        stage=stage,
+        network=small_config(trunk),
+        batches=BatchConfig(size=2, crop=32, reach=int(stage == "temporal")),
+        run=replace(CONFIG.run, start=start),
+    )
+
+
+@pytest.mark.parametrize(
+    ("trunk", "stage"),
+    [
+        *((RESIDUAL, stage) for stage in PARTS),
+        *((UNET, stage) for stage in PARTS if stage != "multi-scale"),
+    ],
+)
+def test_a_stage_changes_only_its_own_parts(
+    data: Path, tmp_path: Path, trunk: str, stage: str
+) -> None:
+    path = tmp_path / "start.safetensors"
+    weights.save(path, random_network(trunk), {"steps": "7"})
+    run = tmp_path / "run"
+    fit(stage_of(stage, trunk, str(path)), data, run, Budget(3, None))
+    before = weights.load(path).state_dict()
+    after = averaged_network(read_checkpoint(run / CHECKPOINT)).state_dict()
+    changed = {name for name in after if not torch.equal(after[name], before[name])}
+    assert {name.split(".")[0] for name in changed} == PARTS[stage]
+    label = "4spp-window3" if stage == "temporal" else "4spp"
+    assert rows(run, f"validation/{label}/final/denoised")
+    assert read_checkpoint(run / CHECKPOINT)["kpcn"]["start"]["steps"] == "7"
+
+
+def test_stages_follow_each_other_without_a_change_of_what_was_learned_before(
+    data: Path, run: Path, tmp_path: Path
+) -> None:
+    """A network that has learned windows and lambda denoises single frames as it did before"""
+    first = tmp_path / "0.safetensors"
+    release(run / CHECKPOINT, first, "first")
+    path = first
+    for index, stage in enumerate(("temporal", "specialization")):
+        folder = tmp_path / stage
+        fit(stage_of(stage, UNET, str(path)), data, folder, Budget(2, None))
+        path = tmp_path / f"{index + 1}.safetensors"
+        release(folder / CHECKPOINT, path, stage)
+    origin = json.loads(weights.describe(path)["start"])
+    assert json.loads(origin["start"])["steps"] == str(STEPS)
+    batch = batch_of(data, BatchConfig(size=2, crop=32))
+    results = []
+    for weight in (first, path):
+        stage_ = Stage(CONFIG, Budget(1, None), tmp_path)
+        stage_.network.load_state_dict(weights.load(weight).state_dict())
+        results.append(stage_.denoise(batch))
+    for name, image in results[0].items():
+        assert_close(results[1][name], image, rtol=0, atol=0)
+
+
+def test_a_later_stage_needs_weights_to_go_on_from(data: Path, tmp_path: Path) -> None:
+    for stage in ("temporal", "specialization"):
+        with pytest.raises(
+            InvalidConfig, match=f"'{stage}' goes on.*Name its weights with --start"
+        ):
+            fit(stage_of(stage, UNET, ""), data, tmp_path, Budget(1, None))
+
+
 def test_a_run_cannot_go_on_with_another_network(data: Path, run: Path) -> None:
-    other = replace(CONFIG, network=ModelConfig(channels=12, blocks=1, kernel=5, fold=2))
+    other = replace(CONFIG, network=small_config(fold=2))
     with pytest.raises(InvalidConfig, match="network"):
         fit(other, data, run, Budget(STEPS + 1, None))
 
@@ -190,8 +285,17 @@ def test_every_shipped_configuration_loads() -> None:
         ("[optimiser]", r"unknown key 'optimiser'. Known here: stage, network"),
         ("[batches]\nsize = 'big'", r"\[size\]: expected int; found 'big'"),
         ("[loss]\ndetach = 1", r"\[detach\]: expected bool; found 1"),
-        ("[network]\nkernel = 4", "kernel odd"),
-        ("[network]\nfold = 2\n[batches]\ncrop = 33", "crop = 33 must be a multiple"),
+        ("[network]\nneighbours = 4", "kernels odd"),
+        ("[network]\ntrunk = 'unet'", "needs 3 numbers of channels"),
+        ("[network]\nchannels = 8", r"\[channels\]: expected list or tuple; found 8"),
+        ("[network.encoders]\na = ['irradiance']", "trunk 'residual' can read color"),
+        ("[network]\nfold = 2\n[batches]\ncrop = 33", "crop = 33 must be a multiple of 8"),
+        ("[batches.shares]\nvray = 1.0", r"\[batches.shares\] has vray.*it has kpcn"),
+        ("[batches.shares]\nkpcn = 0.0", "must be 0 or more, and not all 0"),
+        ("[batches.shares]\nkpcn = -1.0", "must be 0 or more, and not all 0"),
+        ("stage = 'temporal'", "learns from windows.*reach = 0 gives none"),
+        ("base = 'compact'\nstage = 'multi-scale'", "multi-scale is for trunk = 'residual'"),
+        ("base = 'no-such'", "no-such: no such configuration"),
         ("stage = 'temporal-magic'", "does not exist; there are: single-frame"),
         ("stage =", "not a TOML file"),
     ],
@@ -199,19 +303,29 @@ def test_every_shipped_configuration_loads() -> None:
 def test_a_wrong_configuration_is_explained(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "x.toml"
     path.write_text(text)
-    with pytest.raises(InvalidConfig, match=message):
+    with pytest.raises(KpcnError, match=message):
         configs.load(str(path))
 
 
+def test_a_configuration_takes_over_what_another_has_and_changes_single_keys(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("base = 'compact'\n[batches]\nsize = 2\n[batches.shares]\nplain = 0.3\n")
+    base, mine = configs.load("compact"), configs.load(str(path))
+    shares = {**base.batches.shares, "plain": 0.3}
+    assert mine == replace(base, batches=replace(base.batches, size=2, shares=shares))
+
+
 def test_a_configuration_that_does_not_exist_names_those_that_do() -> None:
-    with pytest.raises(UnreadableFile, match=r"Shipped: .*single-frame"):
+    with pytest.raises(UnreadableFile, match=r"Shipped: compact, .*paper"):
         configs.load("nothing")
 
 
 def test_the_commands_train_validate_and_release(data: Path, tmp_path: Path) -> None:
     toml = tmp_path / "tiny.toml"
     toml.write_text(
-        "[network]\nchannels = 8\nblocks = 1\nkernel = 5\nfold = 2\n"
+        "base = 'compact'\n[network]\nchannels = [8, 8]\nscales = 2\n"
         "[batches]\nsize = 2\ncrop = 32\n"
     )
     run, output = tmp_path / "run", tmp_path / "net.safetensors"

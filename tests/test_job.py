@@ -145,7 +145,7 @@ def test_the_first_pattern_that_fits_a_layer_counts(job: Job, denoiser: Denoiser
     for extra in ({"lg_key*": "specular", "lg_*": "diffuse"}, {"lg_key*": "specular"}):
         outcomes(replace(one, extra=extra), denoiser)
         found.append(layer(job.files[0][1], "lg_key_diffuse"))
-    assert_allclose(*found, rtol=1e-6)
+    assert_allclose(found[0], found[1], rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,8 @@ def slow_reconstruct(
         filtered.append(
             {
                 name: filter_window(
-                    *([frame[name] for frame in kind] for kind in (radiance, logits)),
+                    [frame[name] for frame in radiance],
+                    [frame[name] for frame in logits],
                     motion,
                     [frame[name] for frame in valid],
                 )

@@ -261,11 +261,11 @@ def test_gradients_of_the_interpolating_join_match_finite_differences() -> None:
     tensors = [t.nan_to_num().requires_grad_() for t in (fine, coarse, logits)]
 
     def joined(fine: Tensor, coarse: Tensor, logits: Tensor) -> Tensor:
-        holed = [
+        high, low = (
             torch.where(there, image, torch.nan)
             for there, image in zip(known, (fine, coarse), strict=True)
-        ]
-        return interpolating_join(*holed, logits)
+        )
+        return interpolating_join(high, low, logits)
 
     assert torch.autograd.gradcheck(joined, tensors, fast_mode=True)
 

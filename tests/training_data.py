@@ -1,4 +1,4 @@
-"""A small data set for tests, rendered once a session's folder."""
+"""A small data set for tests, rendered once a session's folder; its views have a frame around."""
 
 from pathlib import Path
 
@@ -6,7 +6,9 @@ from tests.noisy_scene import NoisyScene
 from training.dataset import Dataset, Recipe
 from training.rendering import ReferenceGoal, render
 
-RECIPE = Recipe(generator="noisy scene 1", renderer="gamma noise", spp=(2, 2, 4, 8))
+RECIPE = Recipe(
+    generator="noisy scene 1", renderer="gamma noise", spp=(2, 2, 4, 8), reach=1, around=(4, 8)
+)
 GOAL = ReferenceGoal(spp=128)
 
 

@@ -1,6 +1,7 @@
 """Batches: patches of random views at random sample counts, as the network reads them."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -247,14 +248,9 @@ def choose_buffers(spp: Mapping[str, int], generator: np.random.Generator) -> li
 
 
 def nearest_buffers(spp: Mapping[str, int], wanted: int) -> list[str]:
-    """The buffers that together come nearest to a sample count."""
-    names = sorted(spp, key=lambda name: -spp[name])
-    chosen: list[str] = []
-    for name in names:
-        taken = sum(spp[other] for other in chosen)
-        if abs(taken + spp[name] - wanted) < abs(taken - wanted):
-            chosen.append(name)
-    return sorted(chosen or names[-1:])
+    """The buffers that together come nearest to a sample count, at least one."""
+    sets = (chosen for count in range(len(spp)) for chosen in combinations(sorted(spp), count + 1))
+    return list(min(sets, key=lambda chosen: abs(sum(spp[name] for name in chosen) - wanted)))
 
 
 def _parts_to(parts: Parts, device: torch.device) -> Parts:

@@ -15,6 +15,8 @@ CONFIGS = Path(__file__).with_name("configs")
 BASELINES = ("direct", "recurrent-direct")
 # In the order of training; each has what came before it frozen (paper §5).
 STAGES = ("single-frame", "multi-scale", "temporal", "specialization", *BASELINES)
+FIRST = ("single-frame", "direct")  # all others go on from weights
+WINDOWED = ("temporal", "recurrent-direct")  # learn from windows
 
 
 @dataclass(frozen=True)
@@ -168,11 +170,8 @@ def from_dict(values: Mapping[str, Any], where: str) -> TrainingConfig:
         raise InvalidConfig(
             f"{where}: stage '{config.stage}' does not exist; there are: {', '.join(STAGES)}."
         )
-    if config.stage == "multi-scale" and config.network.trunk != RESIDUAL:
-        raise InvalidConfig(
-            f"{where}: a U-Net learns all of its scales as the stage single-frame; the stage "
-            f"multi-scale is for trunk = '{RESIDUAL}'."
-        )
+    _check_stage(config, where)
+    _check_shares(config, where)
     alignment = config.network.alignment
     if config.batches.crop % alignment:
         raise InvalidConfig(
@@ -180,6 +179,33 @@ def from_dict(values: Mapping[str, Any], where: str) -> TrainingConfig:
             f"[network] fold = {config.network.fold}, and {config.network.scales} scales."
         )
     return config
+
+
+def _check_stage(config: TrainingConfig, where: str) -> None:
+    if config.stage == "multi-scale" and config.network.trunk != RESIDUAL:
+        raise InvalidConfig(
+            f"{where}: a U-Net learns all of its scales as the stage single-frame; the stage "
+            f"multi-scale is for trunk = '{RESIDUAL}'."
+        )
+    if config.stage in WINDOWED and config.batches.reach < 1:
+        raise InvalidConfig(
+            f"{where}: stage '{config.stage}' learns from windows, and [batches] reach = "
+            f"{config.batches.reach} gives none. Make it 1 or more."
+        )
+
+
+def _check_shares(config: TrainingConfig, where: str) -> None:
+    shares, encoders = config.batches.shares, config.network.encoders
+    unknown = sorted(set(shares) - set(encoders))
+    if unknown:
+        raise InvalidConfig(
+            f"{where}: [batches.shares] has {', '.join(unknown)}, which [network.encoders] lacks; "
+            f"it has {', '.join(encoders)}."
+        )
+    if min(shares.values(), default=0.0) < 0 or not any(shares.get(one, 1.0) for one in encoders):
+        raise InvalidConfig(
+            f"{where}: [batches.shares] = {dict(shares)} must be 0 or more, and not all 0."
+        )
 
 
 def _built(kind: type, values: Mapping[str, Any], where: str) -> object:

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from training import validation
 from training.batches import Batch, Batches
 from training.callbacks import Average, Checkpoints, Ending, Report
-from training.config import TrainingConfig
+from training.config import FIRST, TrainingConfig
 from training.dataset import Dataset
 from training.errors import InvalidConfig
 from training.schedule import Budget
@@ -67,8 +67,8 @@ def fit(
         _check_same(config, checkpoint)
     torch.manual_seed(config.run.seed)
     stage = Stage(config, budget, run)
-    if config.run.start and not checkpoint.exists():
-        start_from(stage.network, config)
+    if not checkpoint.exists():
+        _start(stage, config)
     callbacks = [
         Ending(budget, stop),
         Report(tell),
@@ -161,6 +161,16 @@ def _loggers(run: Path) -> list[Logger]:
     if find_spec("tensorboard") is None:
         return [csv]
     return [csv, TensorBoardLogger(run, name="logs", version=csv.version)]
+
+
+def _start(stage: Stage, config: TrainingConfig) -> None:
+    if config.run.start:
+        start_from(stage.network, config)
+    elif config.stage not in FIRST:
+        raise InvalidConfig(
+            f"Stage '{config.stage}' goes on from a network that is trained already, and none is "
+            f"given. Name its weights with --start."
+        )
 
 
 def _check_same(config: TrainingConfig, checkpoint: Path) -> None:

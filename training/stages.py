@@ -125,7 +125,12 @@ class Stage(LightningModule):
         others = neighbours(network, contexts, images, motion, batch.centre)
         if slope is not None:
             contexts = network.specialize(contexts, slope_pyramid(slope, scales))
-        return reconstruct(network, contexts, images[batch.centre], others)
+        filtered = reconstruct(network, contexts, images[batch.centre], others)
+        # What no kernel could fill counts nothing, but a gradient through its NaN would spread.
+        return {
+            name: torch.where(image.valid > 0, filtered[name], filtered[name].nan_to_num())
+            for name, image in images[batch.centre].items()
+        }
 
     def error(
         self, batch: Batch, denoised: Mapping[str, Tensor], slope: Tensor | None = None
