@@ -194,6 +194,12 @@ def test_stereo_views_have_files_of_their_own(host: Session, shot: Shot) -> None
     assert not same(shown(node, 1, "left"), shown(node, 1, "right"))
 
 
+def test_a_mask_for_several_views_is_refused(host: Session, node: Node) -> None:
+    host.state.views = ("left", "right")
+    node.setInput(1, node.input(0))
+    assert "a mask input serves one" in told(host, node)
+
+
 def test_cancelling_ends_the_job_and_keeps_what_is_done(host: Session, shot: Shot) -> None:
     node = long_range(host, shot)
     host.click(node, "denoise_range")
@@ -345,6 +351,26 @@ def test_a_render_that_fails_or_is_cancelled_leaves_nothing(host: Session, shot:
     assert all(inner.Class() != "Write" for inner in nuke.root().nodes())
 
 
+def test_a_still_is_denoised_wherever_the_artist_is(host: Session, shot: Shot) -> None:
+    host.state.frame = 1001
+    node = host.node(host.read(shot.outputs("noisy")[0]), host.read(shot.outputs("noisy")[1]))
+    for name, value in {"model": shot.model, "asymmetry": 2.0}.items():
+        node[name].setValue(value)
+    node["output_file"].setValue(str(host.folder / "still.exr"))
+    host.press(node, "denoise_frame")
+    assert status(node) == "1 frame denoised."
+    assert "rgba.red" in shown(node, 1001)
+
+
+def test_a_worker_is_not_taken_from_another_node(host: Session, shot: Shot) -> None:
+    node = long_range(host, shot)
+    host.click(node, "denoise_range")
+    other = on(host, shot, host.read(shot.noisy, 1, 3))
+    other["device"].setValue("cuda:7")
+    assert "Another node is being denoised" in told(host, other)
+    host.press(node, "cancel")
+
+
 def test_a_node_does_one_thing_at_a_time(host: Session, shot: Shot) -> None:
     node = long_range(host, shot)
     host.click(node, "denoise_range")
@@ -359,10 +385,14 @@ def test_nothing_is_denoised_while_nuke_renders(host: Session, node: Node) -> No
 
 
 def test_without_windows_a_range_is_done_when_the_call_returns(
-    host: Session, node: Node, monkeypatch: pytest.MonkeyPatch
+    host: Session,
+    node: Node,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(nuke, "GUI", False)
     host.plugin.denoise_range(node)
+    assert capsys.readouterr().out.splitlines() == [str(path) for path in clean(host)]
     assert all(path.exists() for path in clean(host))
     assert not host.state.tasks
     node["frame_range"].setValue("1-3")
@@ -456,7 +486,11 @@ def test_the_slider_is_followed_from_cached_features(host: Session, node: Node) 
     assert not same(before, shown(node, 1))
     host.press(node, "denoise_frame")
     assert status(node) == "0 frames denoised, 1 unchanged."  # it shows what 5 makes
-    assert not host.state.messages
+    host.state.frame = 9
+    node["asymmetry"].setValue(6.0)
+    host.finish(node)
+    assert "1 of 1 frames are missing" in status(node)
+    assert not host.state.messages  # no window while the slider moves
 
 
 def sent(host: Session) -> list[str]:
