@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from kpcn_core.cli.main import main
 from kpcn_core.errors import KpcnError, MissingFrames
 from kpcn_core.protocol import Denoise, method_of
+from kpcn_core.sequence import expand
 from tests.fakes import nuke
 from tests.fakes.nuke.nodes import Node
 from tests.nuke_host import Session, end_worker, same, shown, status
@@ -440,9 +441,9 @@ def test_a_window_that_must_be_rendered_is_rendered_whole(host: Session, shot: S
     assert status(node) == "1 frame denoised."
 
 
-def with_mask(host: Session, shot: Shot, mask: Node) -> str:
-    """The noisy sequence with the mask's alpha as a layer `mask`; its pattern."""
-    for number, path in zip(FRAMES, shot.outputs("noisy"), strict=True):
+def with_mask(host: Session, pattern: str, mask: Node) -> str:
+    """A sequence with the mask's alpha as a layer `mask`; its pattern."""
+    for number, path in expand(pattern):
         file = OpenEXR.File(str(path), separate_channels=True)
         channels = {name: channel.pixels for name, channel in file.channels().items()}
         channels["mask.R"] = shown(mask, number)["rgba.alpha"]
@@ -457,7 +458,7 @@ def test_a_mask_says_where_the_asymmetry_applies(host: Session, node: Node, shot
     host.press(node, "denoise_range")
     assert status(node) == "3 frames denoised."
     assert not list(host.folder.glob("kpcn-*/*render"))  # the render itself is read where it is
-    masked = with_mask(host, shot, mask)
+    masked = with_mask(host, shot.noisy, mask)
     options = ("--asymmetry", "4", "--asymmetry-layer", "mask.R")
     command = host.read(by_command(shot, masked, host.folder, *options), 1, 3)
     for number in FRAMES:
@@ -468,6 +469,24 @@ def test_a_mask_says_where_the_asymmetry_applies(host: Session, node: Node, shot
     )
     host.press(inside, "denoise_range")
     assert same(shown(inside, 2), shown(command, 2))
+
+
+def test_the_example_with_a_mask_by_the_shipped_network(host: Session) -> None:
+    read = host.read(MOVING, 1, 7)
+    mask = nuke.nodes.Multiply(inputs=[read], value=0.5)
+    output = str(host.folder / "clean.####.exr")
+    node = host.node(read, mask, asymmetry=4.0, output_file=output)
+    host.press(node, "denoise_range")
+    assert status(node) == "7 frames denoised."
+    masked, target = with_mask(host, MOVING, mask), str(host.folder / "command.####.exr")
+    options = ["--asymmetry", "4", "--asymmetry-layer", "mask.R"]
+    result = CliRunner().invoke(main, ["denoise", masked, "-o", target, *options])
+    assert result.exit_code == 0, result.output
+    command = host.read(target, 1, 7)
+    for number in range(1, 8):
+        assert np.array_equal(
+            shown(node, number)["rgba.green"], shown(command, number)["rgba.green"]
+        )
 
 
 def test_the_slider_is_followed_from_cached_features(host: Session, node: Node) -> None:
