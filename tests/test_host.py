@@ -160,7 +160,7 @@ DONE = Done(Denoised(()))
 
 
 def test_a_run_tells_what_is_new() -> None:
-    events = [
+    events: list[list[Any]] = [
         [Progress(1, 0, 3, 1, 2), Log(1, "INFO", "quiet"), Log(1, "WARNING", "loud")],
         [FrameWritten(1, "a", "x"), FrameWritten(1, "b", "y", current=True)],
         [Restarted("It said: out of memory."), FrameWritten(1, "c", "z"), DONE],

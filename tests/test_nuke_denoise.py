@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from kpcn_core.cli.main import main
 from kpcn_core.errors import KpcnError, MissingFrames
 from kpcn_core.protocol import Denoise, method_of
+from kpcn_core.sequence import expand
 from tests.fakes import nuke
 from tests.fakes.nuke.nodes import Node
 from tests.nuke_host import Session, end_worker, same, shown, status
@@ -194,6 +195,12 @@ def test_stereo_views_have_files_of_their_own(host: Session, shot: Shot) -> None
     assert not same(shown(node, 1, "left"), shown(node, 1, "right"))
 
 
+def test_a_mask_for_several_views_is_refused(host: Session, node: Node) -> None:
+    host.state.views = ("left", "right")
+    node.setInput(1, node.input(0))
+    assert "a mask input serves one" in told(host, node)
+
+
 def test_cancelling_ends_the_job_and_keeps_what_is_done(host: Session, shot: Shot) -> None:
     node = long_range(host, shot)
     host.click(node, "denoise_range")
@@ -345,6 +352,26 @@ def test_a_render_that_fails_or_is_cancelled_leaves_nothing(host: Session, shot:
     assert all(inner.Class() != "Write" for inner in nuke.root().nodes())
 
 
+def test_a_still_is_denoised_wherever_the_artist_is(host: Session, shot: Shot) -> None:
+    host.state.frame = 1001
+    node = host.node(host.read(shot.outputs("noisy")[0]), host.read(shot.outputs("noisy")[1]))
+    for name, value in {"model": shot.model, "asymmetry": 2.0}.items():
+        node[name].setValue(value)
+    node["output_file"].setValue(str(host.folder / "still.exr"))
+    host.press(node, "denoise_frame")
+    assert status(node) == "1 frame denoised."
+    assert "rgba.red" in shown(node, 1001)
+
+
+def test_a_worker_is_not_taken_from_another_node(host: Session, shot: Shot) -> None:
+    node = long_range(host, shot)
+    host.click(node, "denoise_range")
+    other = on(host, shot, host.read(shot.noisy, 1, 3))
+    other["device"].setValue("cuda:7")
+    assert "Another node is being denoised" in told(host, other)
+    host.press(node, "cancel")
+
+
 def test_a_node_does_one_thing_at_a_time(host: Session, shot: Shot) -> None:
     node = long_range(host, shot)
     host.click(node, "denoise_range")
@@ -359,10 +386,14 @@ def test_nothing_is_denoised_while_nuke_renders(host: Session, node: Node) -> No
 
 
 def test_without_windows_a_range_is_done_when_the_call_returns(
-    host: Session, node: Node, monkeypatch: pytest.MonkeyPatch
+    host: Session,
+    node: Node,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(nuke, "GUI", False)
     host.plugin.denoise_range(node)
+    assert capsys.readouterr().out.splitlines() == [str(path) for path in clean(host)]
     assert all(path.exists() for path in clean(host))
     assert not host.state.tasks
     node["frame_range"].setValue("1-3")
@@ -410,9 +441,9 @@ def test_a_window_that_must_be_rendered_is_rendered_whole(host: Session, shot: S
     assert status(node) == "1 frame denoised."
 
 
-def with_mask(host: Session, shot: Shot, mask: Node) -> str:
-    """The noisy sequence with the mask's alpha as a layer `mask`; its pattern."""
-    for number, path in zip(FRAMES, shot.outputs("noisy"), strict=True):
+def with_mask(host: Session, pattern: str, mask: Node) -> str:
+    """A sequence with the mask's alpha as a layer `mask`; its pattern."""
+    for number, path in expand(pattern):
         file = OpenEXR.File(str(path), separate_channels=True)
         channels = {name: channel.pixels for name, channel in file.channels().items()}
         channels["mask.R"] = shown(mask, number)["rgba.alpha"]
@@ -427,7 +458,7 @@ def test_a_mask_says_where_the_asymmetry_applies(host: Session, node: Node, shot
     host.press(node, "denoise_range")
     assert status(node) == "3 frames denoised."
     assert not list(host.folder.glob("kpcn-*/*render"))  # the render itself is read where it is
-    masked = with_mask(host, shot, mask)
+    masked = with_mask(host, shot.noisy, mask)
     options = ("--asymmetry", "4", "--asymmetry-layer", "mask.R")
     command = host.read(by_command(shot, masked, host.folder, *options), 1, 3)
     for number in FRAMES:
@@ -438,6 +469,24 @@ def test_a_mask_says_where_the_asymmetry_applies(host: Session, node: Node, shot
     )
     host.press(inside, "denoise_range")
     assert same(shown(inside, 2), shown(command, 2))
+
+
+def test_the_example_with_a_mask_by_the_shipped_network(host: Session) -> None:
+    read = host.read(MOVING, 1, 7)
+    mask = nuke.nodes.Multiply(inputs=[read], value=0.5)
+    output = str(host.folder / "clean.####.exr")
+    node = host.node(read, mask, asymmetry=4.0, output_file=output)
+    host.press(node, "denoise_range")
+    assert status(node) == "7 frames denoised."
+    masked, target = with_mask(host, MOVING, mask), str(host.folder / "command.####.exr")
+    options = ["--asymmetry", "4", "--asymmetry-layer", "mask.R"]
+    result = CliRunner().invoke(main, ["denoise", masked, "-o", target, *options])
+    assert result.exit_code == 0, result.output
+    command = host.read(target, 1, 7)
+    for number in range(1, 8):
+        assert np.array_equal(
+            shown(node, number)["rgba.green"], shown(command, number)["rgba.green"]
+        )
 
 
 def test_the_slider_is_followed_from_cached_features(host: Session, node: Node) -> None:
@@ -456,7 +505,11 @@ def test_the_slider_is_followed_from_cached_features(host: Session, node: Node) 
     assert not same(before, shown(node, 1))
     host.press(node, "denoise_frame")
     assert status(node) == "0 frames denoised, 1 unchanged."  # it shows what 5 makes
-    assert not host.state.messages
+    host.state.frame = 9
+    node["asymmetry"].setValue(6.0)
+    host.finish(node)
+    assert "1 of 1 frames are missing" in status(node)
+    assert not host.state.messages  # no window while the slider moves
 
 
 def sent(host: Session) -> list[str]:

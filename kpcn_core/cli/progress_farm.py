@@ -41,7 +41,7 @@ class ReportedLines:
             click.echo(f"openjd_fail: {' '.join(text.split())}")
         click.echo(f"Error: {text}", err=True)
 
-    def reach(self, items: float, label: str) -> None:
+    def reach(self, items: float, label: str | None = None) -> None:
         """So many items are finished by now."""
         self._finished = items
         self._report(items)

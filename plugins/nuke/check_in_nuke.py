@@ -219,4 +219,4 @@ def main(pattern: str, first: str, last: str, tell: Callable[[str], None] = prin
 
 
 if __name__ == "__main__":
-    sys.exit(min(main(*sys.argv[1:4]), 1))
+    sys.exit(1 if main(sys.argv[1], sys.argv[2], sys.argv[3]) else 0)

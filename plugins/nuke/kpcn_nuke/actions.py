@@ -61,7 +61,7 @@ def cancel(node: nuke.Node) -> None:
     """Stop what runs for the node; frames that are finished stay."""
     job = session.running(node)
     if job:
-        job.run.cancel()
+        job.cancel()
 
 
 def reload(node: nuke.Node) -> None:
@@ -104,7 +104,7 @@ def _live(node: nuke.Node) -> None:
         return
     asked = last.other(nuke.frame(), float(node["asymmetry"].value())).request()
     run = Run(_client(node), again(asked), asked)
-    session.start(NodeJob(node, run, functools.partial(_show, node)))
+    session.start(NodeJob(node, run, functools.partial(_show, node, quiet=True)))
 
 
 def _start(node: nuke.Node, prepared: Prepared, *requests: Denoise) -> None:
@@ -116,13 +116,16 @@ def _start(node: nuke.Node, prepared: Prepared, *requests: Denoise) -> None:
     session.start(NodeJob(node, run, functools.partial(_show, node)))
 
 
-def _show(node: nuke.Node, status: Status) -> None:
+def _show(node: nuke.Node, status: Status, quiet: bool = False) -> None:
     _say(node, status.line)
     for note in status.notes:
         nuke.warning(note)
     if status.written:
         result.refresh(node)
-    if status.error and not isinstance(status.error, Cancelled) and nuke.GUI:
+    if not nuke.GUI:
+        for path in status.written:
+            nuke.tprint(path)
+    elif status.error and not isinstance(status.error, Cancelled) and not quiet:
         nuke.message(str(status.error))
 
 

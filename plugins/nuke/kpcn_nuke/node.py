@@ -27,6 +27,15 @@ def is_ours(node: nuke.Node) -> bool:
     return node.knob(MARK) is not None
 
 
+def is_attached(node: nuke.Node) -> bool:
+    """Whether a node still exists; Nuke has nothing better to ask."""
+    try:
+        node.name()
+    except ValueError:
+        return False
+    return True
+
+
 def inner(node: nuke.Node, name: str) -> nuke.Node:
     """A node inside of ours."""
     assert isinstance(node, nuke.Group)

@@ -31,7 +31,9 @@ WRITE = (
 NEEDED = ("file_type", "raw", "datatype")
 
 
-def render(source: nuke.Node, name: str, channels: str, frames: list[int]) -> str:
+def render(
+    source: nuke.Node, name: str, channels: str, frames: list[int], still: int | None = None
+) -> str:
     """Write frames of a node to the session's own folder; what has not changed stays untouched.
 
     Args:
@@ -39,6 +41,7 @@ def render(source: nuke.Node, name: str, channels: str, frames: list[int]) -> st
         name: of the folder, for this node and purpose.
         channels: as in Nuke's Write: "all", "rgba" …
         frames: which, in order.
+        still: number to name a single frame by; None to name each by its own.
 
     Returns:
         The files' pattern, with a %V if the script has several views.
@@ -54,7 +57,8 @@ def render(source: nuke.Node, name: str, channels: str, frames: list[int]) -> st
     shutil.rmtree(fresh, ignore_errors=True)  # of a render that was cancelled
     fresh.mkdir(parents=True)
     views = nuke.views()
-    file = "%V.%04d.exr" if len(views) > 1 else "frame.%04d.exr"
+    number = "%04d" if still is None else f"{still:04d}"
+    file = f"%V.{number}.exr" if len(views) > 1 else f"frame.{number}.exr"
     nuke.Undo.disable()  # the artist's next undo must not find our Write
     try:
         _execute(source, (fresh / file).as_posix(), channels, frames, views)

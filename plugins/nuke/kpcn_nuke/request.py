@@ -78,25 +78,30 @@ def inspect(node: nuke.Node, number: int) -> Inspect:
 
 
 def _prepare(node: nuke.Node, source: Files | Graph, frames: list[int]) -> Prepared:
+    settings = knobs.settings(node)
+    numbered = isinstance(source, Graph) or _is_numbered(source)
+    if numbered:
+        _check_within(source, frames)
+    shown = _files(node, source, frames, settings.window)
+    prepared = Prepared(
+        settings,
+        shown,
+        _output(node, source),
+        _mask(node, frames, shown),
+        as_range(frames) if numbered else None,
+    )
+    prepared.request()  # refuses what cannot be meant, before anything is made on disk
+    _make_folder(prepared.output)
+    return prepared
+
+
+def _check_within(source: Files | Graph, frames: list[int]) -> None:
     outside = [number for number in frames if not source.first <= number <= source.last]
     if outside:
         raise Refused(
             f"Frames {as_range(outside)}: the input has {source.first} to {source.last}. "
             f"Choose frames within."
         )
-    settings = knobs.settings(node)
-    shown = _files(node, source, frames, settings.window)
-    numbered = _is_numbered(shown)
-    prepared = Prepared(
-        settings,
-        shown,
-        _output(node, source),
-        _mask(node, frames, numbered),
-        as_range(frames) if numbered else None,
-    )
-    prepared.request()  # refuses what cannot be meant, before anything is made on disk
-    _make_folder(prepared.output)
-    return prepared
 
 
 def _source(node: nuke.Node) -> Files | Graph:
@@ -115,14 +120,20 @@ def _files(node: nuke.Node, source: Files | Graph, frames: list[int], window: in
     return Files(pattern, source.first, source.last, {"raw": True})
 
 
-def _mask(node: nuke.Node, frames: list[int], numbered: bool) -> Mask | None:
+def _mask(node: nuke.Node, frames: list[int], shown: Files) -> Mask | None:
     """Where the asymmetry applies: the mask input, written to files of its own."""
     source = node.input(MASK)
     if source is None:
         return None
-    pattern = render.render(source, f"{node.fullName()}.mask", "rgba", frames)
-    if not numbered:
-        pattern = str(Pattern.parse(pattern).path(frames[0]))
+    if len(nuke.views()) > 1:
+        raise Refused(
+            "The script has several views, and a mask input serves one. Disconnect it, and name a "
+            "channel of the render beside 'mask' instead."
+        )
+    # A mask goes with the file of its number, and a still has one number in all frames.
+    still = None if _is_numbered(shown) else Pattern.parse(shown.pattern).number
+    wanted = frames if still is None else frames[:1]
+    pattern = render.render(source, f"{node.fullName()}.mask", "rgba", wanted, still)
     return Mask(pattern, EXR_CHANNEL[str(node["mask_channel"].value())])
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import nuke
 
 from kpcn_core.client import Client
 from kpcn_core.errors import Refused
 from kpcn_core.host_run import Run, Status
+from kpcn_nuke.node import is_attached
 
 PATIENCE = 0.1  # seconds between two looks at the Cancel button
 
@@ -33,7 +33,7 @@ class NodeJob:
     node: nuke.Node
     run: Run
     show: Callable[[Status], None]
-    then: Callable[[], None] = field(default=lambda: None)
+    then: Callable[[], None] | None = None
 
     def watch(self) -> None:
         """Follow the run from a thread of ours, with Nuke's progress window."""
@@ -48,19 +48,30 @@ class NodeJob:
 
     def take(self, status: Status) -> None:
         """Show a status, on the main thread."""
-        try:
-            self.show(status)
-        except ValueError:  # the node was deleted
-            self.run.cancel()
         if status.ended:
             _jobs.remove(self)
-            with suppress(ValueError):
-                self.then()
+        if not is_attached(self.node):
+            self.run.cancel()
+            return
+        self.show(status)
+        if status.ended and self.then:
+            self.then()
+
+    def cancel(self) -> None:
+        """Stop, with what would come after it."""
+        self.then = None
+        self.run.cancel()
 
 
 def client(device: str) -> Client:
-    """The session's worker, on a device; one on another device is ended first."""
+    """The session's worker, on a device; one on another device is ended first.
+
+    Raises:
+        Refused: that one is at work.
+    """
     if device not in _clients:
+        if _jobs:
+            raise Refused(f"Another node is being denoised, and not on '{device}'. Wait for it.")
         end()
         _clients[device] = Client("nuke", device)
     return _clients[device]
@@ -99,6 +110,6 @@ def check_free(node: nuke.Node) -> None:
 def end() -> None:
     """Cancel all jobs and end the worker."""
     for job in list(_jobs):
-        job.run.cancel()
+        job.cancel()
     while _clients:
         _clients.popitem()[1].close()

@@ -31,12 +31,48 @@ from tests.fakes.nuke.state import current as _current
 from tests.fakes.nuke.state import main_thread as _main_thread
 
 __all__ = [
-    "GUI", "INVISIBLE", "NUKE_VERSION_STRING", "STARTLINE", "Boolean_Knob", "Double_Knob",
-    "Enumeration_Knob", "File_Knob", "FrameRanges", "Group", "Int_Knob", "Knob", "Node",
-    "ProgressTask", "PyScript_Knob", "Root", "Script_Knob", "String_Knob", "Tab_Knob",
-    "Text_Knob", "Undo", "addKnobChanged", "addOnCreate", "createNode", "delete", "execute",
-    "executeInMainThread", "executing", "filename", "frame", "layers", "menu", "message",
-    "nodes", "root", "sample", "tcl", "thisKnob", "thisNode", "views", "warning",
+    "GUI",
+    "INVISIBLE",
+    "NUKE_VERSION_STRING",
+    "STARTLINE",
+    "Boolean_Knob",
+    "Double_Knob",
+    "Enumeration_Knob",
+    "File_Knob",
+    "FrameRanges",
+    "Group",
+    "Int_Knob",
+    "Knob",
+    "Node",
+    "ProgressTask",
+    "PyScript_Knob",
+    "Root",
+    "Script_Knob",
+    "String_Knob",
+    "Tab_Knob",
+    "Text_Knob",
+    "Undo",
+    "addKnobChanged",
+    "addOnCreate",
+    "createNode",
+    "delete",
+    "execute",
+    "executeInMainThread",
+    "executing",
+    "filename",
+    "frame",
+    "layers",
+    "menu",
+    "message",
+    "nodes",
+    "root",
+    "sample",
+    "tcl",
+    "thisKnob",
+    "thisNode",
+    "tprint",
+    "views",
+    "warning",
 ]  # fmt: skip
 
 GUI = True
@@ -151,6 +187,11 @@ def tcl(cmd: str, *args: str) -> str:
 def message(prompt: str) -> None:
     assert GUI, "there are no windows in terminal mode"
     _current.messages.append(prompt)
+
+
+@_main_thread
+def tprint(*args: Any) -> None:
+    print(*args)
 
 
 @_main_thread
