@@ -146,6 +146,10 @@ def _unreadable(path: Path, error: Exception) -> UnreadableFile:
 
 def _check_kind(path: Path, part: OpenEXR.Part) -> None:
     header = part.header
+    try:
+        channel_names(header)  # asked for here, where the path is known
+    except UnicodeDecodeError as error:
+        raise _unreadable(path, error) from error
     where = f"{path}: part '{part.name()}'" if part.name() else str(path)
     if header.get("type", OpenEXR.scanlineimage) not in FLAT:
         raise UnreadableFile(f"{where}: deep pixels cannot be denoised. Render or flatten to flat.")
