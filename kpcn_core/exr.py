@@ -23,6 +23,7 @@ from kpcn_core.exr_file import (
     open_file,
     open_header,
     save,
+    unreadable,
     window,
 )
 from kpcn_core.exr_layers import layer_channels
@@ -197,7 +198,10 @@ def _contents(
     first = file.parts[0].header
     if source == "auto":
         attributes = {name: value for part in file.parts for name, value in part.header.items()}
-        found, reason = sources.detect(layers, attributes)
+        try:
+            found, reason = sources.detect(layers, attributes)
+        except UnicodeDecodeError as error:  # of an attribute that only now becomes a text
+            raise unreadable(path, error) from error
     else:
         found, reason = sources.load(source), "as asked"
     try:

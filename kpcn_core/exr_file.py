@@ -45,7 +45,7 @@ def open_file(path: Path) -> OpenEXR.File:
         with redirect_stdout(StringIO()) as printed:
             file = OpenEXR.File(str(path), separate_channels=True)
     except (RuntimeError, ValueError) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     if len(file.parts) != len(header.parts):
         reason = " ".join(printed.getvalue().split())
         raise UnreadableFile(
@@ -62,7 +62,7 @@ def open_header(path: Path) -> OpenEXR.File:
     try:
         file = OpenEXR.File(str(path), separate_channels=True, header_only=True)
     except (RuntimeError, ValueError) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     for part in file.parts:
         _check_kind(path, part)
     return file
@@ -135,7 +135,8 @@ def converted(pixels: Pixels, dtype: np.dtype[np.generic]) -> NDArray[np.generic
     return np.ascontiguousarray(pixels.astype(dtype))
 
 
-def _unreadable(path: Path, error: Exception) -> UnreadableFile:
+def unreadable(path: Path, error: Exception) -> UnreadableFile:
+    """The error for a file that OpenEXR, or a text in it, does not let us read."""
     if isinstance(error, UnicodeDecodeError):
         return UnreadableFile(
             f"{path}: a name or a metadata text is not UTF-8: {error.object!r}. "
@@ -149,7 +150,7 @@ def _check_kind(path: Path, part: OpenEXR.Part) -> None:
     try:
         channel_names(header)  # asked for here, where the path is known
     except UnicodeDecodeError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     where = f"{path}: part '{part.name()}'" if part.name() else str(path)
     if header.get("type", OpenEXR.scanlineimage) not in FLAT:
         raise UnreadableFile(f"{where}: deep pixels cannot be denoised. Render or flatten to flat.")
