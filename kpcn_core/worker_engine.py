@@ -51,7 +51,8 @@ class Engine:
         denoiser = self._denoiser(asked.model or DEFAULT_MODEL)
         check()
         self._kept = []  # features of two jobs need not fit into memory together
-        self._kept = [JobRun(one, denoiser, keep=True) for one in jobs]
+        # In tiles of a given size, frames are done as the command does them, bit for bit.
+        self._kept = [JobRun(one, denoiser, keep=one.tile is None) for one in jobs]
         return self._run(job, asked, self._kept, check)
 
     def render(self, job: Identity, asked: Render, check: Check) -> Denoised:

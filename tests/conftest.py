@@ -1,6 +1,10 @@
 """Set up before any test module is imported."""
 
+import signal
+
 from kpcn_core.renderers.mitsuba_variant import use_bundled_llvm
 
 # Test modules may import drjit before the renderer does.
 use_bundled_llvm()
+# A shell that runs tests in the background lets them, and what they start, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -98,22 +99,26 @@ def test_killed_between_a_file_and_its_note_the_file_is_made_again(tmp_path: Pat
     assert not is_ours(target)
 
 
-@pytest.fixture
+@contextmanager
 def small_files() -> Iterator[None]:
-    """No file may grow beyond 4 KiB in this process, as on a disk that is full by then."""
+    """No file may grow beyond 4 KiB in this process, as on a disk that is full by then.
+
+    No fixture: pytest's own output, if it goes to a file, would meet the limit.
+    """
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    signal.signal(signal.SIGXFSZ, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
 
 
-@pytest.mark.usefixtures("small_files")
 def test_a_disk_that_fills_up_leaves_the_old_file(tmp_path: Path) -> None:
     target = tmp_path / "out.exr"
     target.write_bytes(OLD)
-    with pytest.raises(UnwritableFile, match=r"out\.exr: cannot be written"):
+    with small_files(), pytest.raises(UnwritableFile, match=r"out\.exr: cannot be written"):
         exr.write_frame(target, random_frame(64, 64), overwrite=True)
     assert target.read_bytes() == OLD
     assert os.listdir(tmp_path) == ["out.exr"]  # noqa: PTH208 - hidden files, too
