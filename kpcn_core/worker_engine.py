@@ -145,6 +145,7 @@ def _jobs(asked: Denoise) -> list[Job]:
             asked.asymmetry_layer,
             masks,
             asked.extra,
+            flow=asked.flow,
             resume=asked.resume,
         )
         for shot in found
