@@ -136,7 +136,7 @@ def load(name: str) -> TrainingConfig:
     return from_dict(_table(name), name)
 
 
-def _table(name: str) -> dict[str, Any]:
+def _table(name: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
     """The values of a file, and under them those of the file that it names as its `base`."""
     path = CONFIGS / f"{name}.toml"
     if not path.is_file():
@@ -149,7 +149,9 @@ def _table(name: str) -> dict[str, Any]:
     except ValueError as error:
         raise InvalidConfig(f"{path}: not a TOML file: {error}.") from error
     base = values.pop("base", None)
-    return values if base is None else _over(_table(str(base)), values)
+    if base in (*above, name):
+        raise InvalidConfig(f"{path}: base = '{base}' leads back to itself. Name another file.")
+    return values if base is None else _over(_table(str(base), (*above, name)), values)
 
 
 def _over(base: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def run(
     denoiser: Denoises,
     *,
     budget: int,
-    guide: str | Guide = "smape",
+    guide: str | Guide = "variance",
     initial: int = INITIAL,
     floor: float = FLOOR,
     seed: int = 0,

@@ -31,7 +31,7 @@ REASONS = {"budget": "the budget is spent", "target": "the error is small", "tim
 @click.option("-o", "--output", type=FILE, required=True, help="An EXR: the best image so far.")
 @click.option("--budget", type=click.IntRange(1), required=True, help="Samples per pixel in all.")
 @click.option("--initial", type=click.IntRange(1), default=INITIAL, show_default=True)
-@click.option("--guide", type=click.Choice(guides.NAMES), default="smape", metavar="NAME")
+@click.option("--guide", type=click.Choice(guides.NAMES), default="variance", metavar="NAME")
 @click.option("--floor", type=click.FloatRange(0, 1), default=FLOOR, show_default=True)
 @click.option("--target-error", type=click.FloatRange(0), help="Stop at this mean of the guide.")
 @click.option("--time", "seconds", type=Duration(), help="Stop in time, e.g. 15m.")

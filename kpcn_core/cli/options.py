@@ -68,11 +68,18 @@ class NameValue(click.ParamType[tuple[str, str]]):
     Args:
         name: how help shows it.
         known: the names there are; None for any.
+        values: the values there are; None for any.
     """
 
-    def __init__(self, name: str = "name=value", known: Collection[str] | None = None) -> None:
+    def __init__(
+        self,
+        name: str = "name=value",
+        known: Collection[str] | None = None,
+        values: Collection[str] | None = None,
+    ) -> None:
         self.name = name
         self.known = known
+        self.values = values
 
     def convert(
         self,
@@ -86,8 +93,9 @@ class NameValue(click.ParamType[tuple[str, str]]):
         name, _, text = value.partition("=")
         if not name or not text:
             self.fail(f"'{value}' must be {self.name.upper()}.", param, ctx)
-        if self.known is not None and name not in self.known:
-            self.fail(f"'{name}' is unknown; there are {', '.join(self.known)}.", param, ctx)
+        for part, possible in ((name, self.known), (text, self.values)):
+            if possible is not None and part not in possible:
+                self.fail(f"'{part}' is unknown; there are {', '.join(possible)}.", param, ctx)
         return name, text
 
 
@@ -99,20 +107,7 @@ class LayerLike(NameValue):
     """
 
     def __init__(self, models: Collection[str]) -> None:
-        super().__init__("pattern=aov")
-        self.models = models
-
-    def convert(
-        self,
-        value: str | tuple[str, str],
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> tuple[str, str]:
-        """Text to (pattern, AOV)."""
-        pattern, model = super().convert(value, param, ctx)
-        if model not in self.models:
-            self.fail(f"'{model}' is unknown; there are {', '.join(self.models)}.", param, ctx)
-        return pattern, model
+        super().__init__("pattern=aov", values=models)
 
 
 class AovLayer(NameValue):
