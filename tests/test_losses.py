@@ -2,8 +2,9 @@
 
 import torch
 from torch.testing import assert_close
+from torchmetrics.functional.image import structural_similarity_index_measure
 
-from training.losses import gradient_error, smape
+from training.losses import gradient_error, smape, ssim_map, structural_error, tone
 
 
 def test_smape_is_zero_for_equal_images_and_close_to_one_for_black_ones() -> None:
@@ -47,3 +48,34 @@ def test_a_constant_error_has_no_gradient_error_and_a_blurred_edge_has() -> None
     weight = torch.zeros(1, 1, 8, 8)
     weight[..., :2] = 1
     assert gradient_error(blurred, edge, weight) == 0
+
+
+def test_ssim_is_that_of_the_library() -> None:
+    first = torch.rand(2, 3, 40, 56)
+    second = (first + 0.1 * torch.randn_like(first)).clamp(0, 1)
+    # Where the whole window lies inside; the library extends images by reflection, and crops again.
+    expected = structural_similarity_index_measure(
+        first, second, data_range=1.0, return_full_image=True
+    )[1][..., 5:-5, 5:-5]
+    assert_close(ssim_map(first, second), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_structural_error_sees_blur_at_every_brightness_and_not_where_weight_is_0() -> None:
+    stripes = (torch.arange(64) % 4 < 2).float().expand(1, 3, 64, 64) + 0.1
+    blurred = torch.full_like(stripes, 0.6)
+    assert structural_error(stripes, stripes) < 1e-6
+    assert structural_error(blurred, stripes) > 0.3
+    assert structural_error(20 * blurred, 20 * stripes) > 0.3
+    weight = torch.zeros(1, 1, 64, 64)
+    unknown = torch.full_like(stripes, torch.nan).requires_grad_()
+    nothing = structural_error(unknown, stripes, weight)
+    assert nothing == 0
+    (slope,) = torch.autograd.grad(nothing, unknown)
+    assert slope.isfinite().all()
+
+
+def test_the_tone_curve_goes_through_0_and_1_and_on() -> None:
+    curve = tone(torch.tensor([-1.0, 0.0, 0.18, 1.0, 10.0]))
+    assert_close(curve[[0, 1, 3]], torch.tensor([0.0, 0.0, 1.0]))
+    assert 0.4 < curve[2] < 0.55
+    assert curve[4] > 1.5

@@ -54,12 +54,14 @@ class LossConfig:
         epsilon: of SMAPE.
         detach: take SMAPE's denominator as given.
         gradient: weight of the error of gradients; 0 leaves it out.
+        structure: weight of the structural error of the color; 0 leaves it out.
         color: weight of the color that the components make, beside the components themselves.
     """
 
     epsilon: float = 1e-2
     detach: bool = False
     gradient: float = 0.0
+    structure: float = 0.0
     color: float = 2.0
 
 

@@ -22,7 +22,7 @@ from training.asymmetry import asymmetric_smape, sample_log_asymmetry
 from training.batches import Batch
 from training.config import TrainingConfig
 from training.errors import TrainingDiverged
-from training.losses import gradient_error, smape
+from training.losses import gradient_error, smape, structural_error
 from training.networks import network_of, trained_parts
 from training.schedule import Budget, learning_rate
 from training.validation import Sample, measure
@@ -152,6 +152,8 @@ class Stage(LightningModule):
         total = total + config.color * error
         if config.gradient:
             total = total + config.gradient * gradient_error(color, reference, weight)
+        if config.structure:
+            total = total + config.structure * structural_error(color, reference, weight)
         return total
 
     def _error(
