@@ -16,6 +16,7 @@ from torch.testing import assert_close
 from kpcn_core import weights
 from kpcn_core.errors import KpcnError, UnreadableFile
 from kpcn_core.model.config import RESIDUAL, UNET
+from kpcn_core.model.network import Network
 from tests.networks import ENCODERS, random_network, small_config
 from tests.training_data import make_dataset
 from training import config as configs
@@ -28,6 +29,7 @@ from training.fit import CHECKPOINT, fit
 from training.release import averaged_network, read_checkpoint, release
 from training.schedule import Budget, learning_rate
 from training.stages import BAD_BATCH, Stage
+from training.start import start_from
 
 STEPS = 30
 CONFIG = TrainingConfig(
@@ -146,6 +148,23 @@ def test_training_refuses_to_start_from_another_network(
     config = replace(CONFIG, network=small_config(fold=2), run=replace(CONFIG.run, start=str(path)))
     with pytest.raises(InvalidConfig, match="its network is"):
         fit(config, data, tmp_path / "run", Budget(1, None))
+
+
+def test_a_network_of_other_widths_can_start_from_the_weights_that_fit_it(
+    run: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "net.safetensors"
+    release(run / CHECKPOINT, path, "first")
+    wider = replace(CONFIG.network, channels=(16, *CONFIG.network.channels[1:]))
+    partly = replace(CONFIG.run, start=str(path), start_in_part=True)
+    network = Network(wider)
+    start_from(network, replace(CONFIG, network=wider, run=partly))
+    found, given = network.state_dict(), weights.load(path).state_dict()
+    fitting = [name for name in found if found[name].shape == given[name].shape]
+    assert "trunk.down.0.weight" in fitting
+    assert "trunk.shrink.0.weight" not in fitting
+    for name in fitting:
+        assert_close(found[name], given[name], rtol=0, atol=0)
 
 
 def test_weights_that_are_released_are_the_average(run: Path) -> None:

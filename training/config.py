@@ -94,6 +94,7 @@ class RunConfig:
         seed: of the first weights and of all batches.
         start: weights to start from, by name or path, instead of random ones; of a baseline, the
             checkpoint of a direct one.
+        start_in_part: the weights may be of another network: what fits is taken, tensor by tensor.
         log_steps: write the loss every so many steps.
         checkpoint_minutes: save everything every so often.
         validate_minutes: measure held-out views every so often.
@@ -103,6 +104,7 @@ class RunConfig:
 
     seed: int = 1
     start: str = ""
+    start_in_part: bool = False
     log_steps: int = 10
     checkpoint_minutes: float = 5.0
     validate_minutes: float = 10.0

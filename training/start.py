@@ -15,15 +15,24 @@ def start_from(network: Network | DirectNetwork, config: TrainingConfig) -> None
 
     Raises:
         UnreadableFile: there are none.
-        InvalidConfig: they are of another network.
+        InvalidConfig: they are of another network, and `start_in_part` is not set; or nothing fits.
     """
     path, found = _named(config)
-    if found.config != config.network:
+    if found.config != config.network and not config.run.start_in_part:
         raise InvalidConfig(
             f"{path}: its network is {found.config}; the configuration asks for "
-            f"{config.network}. Change [network], or start from other weights."
+            f"{config.network}. Change [network], start from other weights, or take over what "
+            f"fits: [run] start_in_part = true."
         )
-    network.load_state_dict(network.state_dict() | found.state_dict())
+    mine = network.state_dict()
+    fitting = {
+        name: value
+        for name, value in found.state_dict().items()
+        if name in mine and mine[name].shape == value.shape
+    }
+    if not fitting:
+        raise InvalidConfig(f"{path}: none of its weights fits {config.network}.")
+    network.load_state_dict(mine | fitting)
 
 
 def history(config: TrainingConfig) -> dict[str, str]:
