@@ -17,7 +17,18 @@ CODE = ("kpcn_core", "training", "benchmarks", "plugins")
 # A package, or the modules that share a first word (exr, exr_write), have one place.
 LAYERS = (
     {"errors"},
-    {"aov", "layer", "source", "mapping", "atomic", "fingerprint", "extras", "jsonrpc", "protocol"},
+    {
+        "aov",
+        "layer",
+        "source",
+        "mapping",
+        "atomic",
+        "fingerprint",
+        "extras",
+        "jsonrpc",
+        "protocol",
+        "sequence_pattern",
+    },
     {"ops", "frame", "device", "client", "host"},
     {
         "weights",
