@@ -2,6 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Blender as a Python package, which comes for one Python only and wants an older numpy than ours.
+BPY := .venv-bpy
+BPY_PYTHON ?= python3.11
 
 .PHONY: demo test check format clean
 .DEFAULT_GOAL := test
@@ -9,7 +12,13 @@ BIN := $(VENV)/bin
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt --editable '.[train,report,flow,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt --editable '.[train,report,flow,luxcore,dev]'
+	touch $@
+
+$(BPY)/installed: tests/bpy.txt
+	if command -v $(BPY_PYTHON); then $(BPY_PYTHON) -m venv $(BPY) && \
+	$(BPY)/bin/python -m pip install --quiet --no-deps --requirement tests/bpy.txt; \
+	else mkdir -p $(BPY) && echo "No $(BPY_PYTHON): tests that need Blender are skipped."; fi
 	touch $@
 
 demo: $(VENV)/installed
@@ -20,7 +29,7 @@ check: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: check
+test: check $(BPY)/installed
 	$(BIN)/pytest
 
 format: $(VENV)/installed
@@ -28,4 +37,4 @@ format: $(VENV)/installed
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(BPY) .mypy_cache .ruff_cache .pytest_cache

@@ -1,9 +1,5 @@
-"""Cycles as a renderer, with a real Blender if KPCN_TEST_BLENDER names one (or a Python with bpy).
+"""Cycles as a renderer, in the real Blender."""
 
-bpy and this package do not fit into one environment as long as bpy wants an older numpy.
-"""
-
-import os
 import subprocess
 from pathlib import Path
 
@@ -15,8 +11,8 @@ from kpcn_core import adaptive
 from kpcn_core.errors import InvalidScene, RenderFailed
 from kpcn_core.renderers.cycles import cycles_renderer
 from tests.adaptive_runs import denoiser
+from tests.blender import BLENDER, needs_blender, start
 
-BLENDER = os.environ.get("KPCN_TEST_BLENDER", "")
 SIZE = (24, 32)
 SCENE = """
 import bpy, sys
@@ -33,17 +29,13 @@ scene.collection.objects.link(light)
 bpy.ops.wm.save_as_mainfile(filepath=sys.argv[-1])
 """
 
-needs_blender = pytest.mark.skipif(not BLENDER, reason="KPCN_TEST_BLENDER names no Blender")
-
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("scene")
     script, path = folder / "make.py", folder / "ball.blend"
     script.write_text(SCENE)
-    start = [] if "python" in Path(BLENDER).name else ["-b", "-P"]
-    end = [] if not start else ["--"]
-    subprocess.run([BLENDER, *start, str(script), *end, str(path)], check=True)
+    subprocess.run(start(script, path), check=True)
     return path
 
 
