@@ -19,8 +19,8 @@ def installed() -> bool:
     return find_spec("pyoidn") is not None
 
 
-def denoise(frame: Frame, *, clean_aux: bool = False) -> Frame:
-    """The frame with its color denoised by Open Image Denoise at high quality, HDR, on the CPU.
+def denoise(frame: Frame, *, clean_aux: bool = False, quality: str = "high") -> Frame:
+    """The frame with its color denoised by Open Image Denoise, HDR, on the CPU.
 
     Its network is loaded at the first call and kept. Albedo and normal guide it as far as the frame
     has them; the normal only together with the albedo, as OIDN demands. Not for several threads.
@@ -29,6 +29,7 @@ def denoise(frame: Frame, *, clean_aux: bool = False) -> Frame:
         frame: needs "color".
         clean_aux: OIDN's best and slowest mode: denoise albedo and normal first, then tell the
             filter that they are clean.
+        quality: "high" or "fast".
 
     Raises:
         MissingAov: the frame has no color.
@@ -45,7 +46,7 @@ def denoise(frame: Frame, *, clean_aux: bool = False) -> Frame:
         aux = {aov: _prefiltered(aov, image) for aov, image in aux.items()}
     try:
         clean = pyoidn.denoise(
-            _image(frame["color"]), **aux, hdr=True, clean_aux=clean_aux, quality="high"
+            _image(frame["color"]), **aux, hdr=True, clean_aux=clean_aux, quality=quality
         )
     except RuntimeError as error:
         raise InvalidPixels(f"{frame.label}: Open Image Denoise refuses it: {error}") from error
