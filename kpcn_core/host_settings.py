@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kpcn_core.errors import Refused
+from kpcn_core.errors import Refused, UnwritableFile
 from kpcn_core.protocol import Denoise
 
 # A test keeps these equal to what the worker knows, which hosts cannot import.
@@ -198,3 +198,17 @@ def default_output(source: str) -> str:
     """Where to write if nobody says: the same name, in a folder `denoised` beside the input."""
     path = Path(source)
     return (path.parent / "denoised" / path.name).as_posix()
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of an output.
+
+    Raises:
+        UnwritableFile: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UnwritableFile(
+            f"{folder}: cannot be made: {error.strerror}. Name another output."
+        ) from error

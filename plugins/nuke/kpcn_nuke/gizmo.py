@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kpcn_nuke.panel import PANEL, Item
+from kpcn_core.host_panel import Item
+from kpcn_nuke.panel import PANEL
 
 # Numbers by which Nuke's scripts know kinds of knobs.
 NUMBERS = {

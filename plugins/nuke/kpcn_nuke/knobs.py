@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 import nuke
 
-from kpcn_core.host_settings import Motion, Settings, assignments, names
-from kpcn_nuke.panel import FIELDS, PANEL, Item
+from kpcn_core import host_panel
+from kpcn_core.host_panel import Item
+from kpcn_core.host_settings import Settings
+from kpcn_nuke.panel import PANEL
 
 
 def _number(item: Item) -> nuke.Knob:
@@ -60,41 +62,4 @@ def settings(node: nuke.Node) -> Settings:
     Raises:
         Refused: a text cannot be understood.
     """
-    layers = {aov: _text_of(node, f"aov_{aov}") for aov in FIELDS}
-    return Settings(
-        source=_text_of(node, "source_file") or _text_of(node, "source"),
-        layers={**layers, **assignments(_text_of(node, "more_layers"), "Layers: more")},
-        motion=_motion(node),
-        aovs=names(_text_of(node, "clean")),
-        model=_text_of(node, "model"),
-        window=int(_text_of(node, "window")),
-        flow=_is_on(node, "flow"),
-        asymmetry=_number_of(node, "asymmetry"),
-        asymmetry_layer=_text_of(node, "asymmetry_layer"),
-        extra=assignments(_text_of(node, "extra_layers"), "Layers: and the layers"),
-        error_map=_is_on(node, "error_map"),
-        overwrite=_is_on(node, "overwrite"),
-    )
-
-
-def _motion(node: nuke.Node) -> Motion:
-    return Motion(
-        forward=_text_of(node, "forward_layer"),
-        backward=_text_of(node, "backward_layer"),
-        units=_text_of(node, "motion_units"),
-        scale=(_number_of(node, "motion_scale_x"), _number_of(node, "motion_scale_y")),
-        flip=(_is_on(node, "flip_x"), _is_on(node, "flip_y")),
-    )
-
-
-def _text_of(node: nuke.Node, name: str) -> str:
-    # A file knob without a value has None.
-    return str(node[name].value() or "").strip()
-
-
-def _number_of(node: nuke.Node, name: str) -> float:
-    return float(node[name].value())
-
-
-def _is_on(node: nuke.Node, name: str) -> bool:
-    return bool(node[name].value())
+    return host_panel.settings({name: node[name].value() for name in host_panel.ITEMS})

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import nuke
 
-from kpcn_core.errors import Refused, UnwritableFile
+from kpcn_core.errors import Refused
 from kpcn_core.host_frames import around, as_range
-from kpcn_core.host_settings import Mask, Settings, default_output
+from kpcn_core.host_settings import Mask, Settings, default_output, make_folder
 from kpcn_core.protocol import Denoise, Inspect
 from kpcn_core.sequence_pattern import Pattern
 from kpcn_nuke import knobs, render
@@ -151,13 +151,8 @@ def _output(node: nuke.Node, source: Files | Graph) -> str:
 
 
 def _make_folder(output: str) -> None:
-    for folder in {Path(_in_view(output, view)).parent for view in nuke.views()}:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UnwritableFile(
-                f"{folder}: cannot be made: {error.strerror}. Name another output."
-            ) from error
+    for view in nuke.views():
+        make_folder(Path(_in_view(output, view)).parent)
 
 
 def _in_view(path: str, view: str) -> str:
