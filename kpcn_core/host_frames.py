@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from kpcn_core.sequence_pattern import Pattern
 
 
 def stretches(frames: Iterable[int]) -> list[tuple[int, int]]:
@@ -28,3 +32,25 @@ def around(frames: Iterable[int], window: int, first: int, last: int) -> list[in
     reach = window // 2
     near = (range(max(first, frame - reach), min(last, frame + reach) + 1) for frame in frames)
     return sorted({number for numbers in near for number in numbers})
+
+
+def pattern_of(names: Mapping[int, str]) -> str | None:
+    """The pattern behind the file names of some frames, as a host's expression gives them.
+
+    Args:
+        names: the path for one frame or more; two tell more than one.
+
+    Returns:
+        A path with %04d or alike; the path itself if it is the same for several frames; None if
+        the frame's number is not in the file's name, or elsewhere too.
+    """
+    name, *others = names.values()
+    if others and all(other == name for other in others):
+        return name
+    folder, file = Path(name).parent, Path(name).name
+    for match in reversed(list(re.finditer(r"\d+", file))):
+        before, width, after = file[: match.start()], len(match[0]), file[match.end() :]
+        found = Pattern(name, folder, before, width, after)
+        if all(found.path(one) == Path(path) for one, path in names.items()):
+            return (folder / f"{before}%0{width}d{after}").as_posix()
+    return None

@@ -47,16 +47,16 @@ class Hook:
         self._say, self._strict = tell, strict
         self.failed: list[int] = []
 
-    def landed(self, frame: int | None = None) -> None:
+    def landed(self, *frames: int) -> None:
         """A frame is on disk: denoise all that can be by now.
 
         Args:
-            frame: which; None if the host does not say.
+            frames: which, or which may be; none if the host does not say.
 
         Raises:
             KpcnError: if strict, what frames failed with.
         """
-        self._denoise(self._landing.ready(frame))
+        self._denoise(self._landing.ready(*frames))
 
     def finish(self, alone: bool = True) -> None:
         """The render has ended: denoise what is left, and say what failed.

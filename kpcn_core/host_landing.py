@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,32 +79,38 @@ class Landing:
         self.window = window
         self.frames = None if frames is None else frozenset(frames)
         self._since = since
+        self._landed: set[int] = set()
         ascending = sorted(self.frames or ())
         # As the worker sees it, see ``sequence``: the smallest distance of two frames.
         self._step = min((b - a for a, b in zip(ascending, ascending[1:])), default=1)
         self._given: dict[int, tuple[Stamp, ...]] = {}
 
-    def ready(self, landed: int | None = None) -> list[int]:
+    def ready(self, *landed: int) -> list[int]:
         """The frames that can be denoised now, in order, and that need it.
 
         Args:
-            landed: the frame that was just written; only frames that look at it come into question.
-                None if the host does not say: all do, which costs a look at every file.
+            landed: the frames that were written since, or may have been; only frames that look at
+                them come into question. None if the host does not say: all do, which costs a look
+                at every file.
         """
+        self._landed.update(landed)
         there = self._on_disk()
-        asked = self._asked(there) if landed is None or self._is_still else self._around(landed)
         return [
             number
-            for number in asked
+            for number in self._asked(there, landed)
             if not self._missing(number, there) and self._takes(number, there)
         ]
 
     def rest(self) -> list[int]:
-        """At the end of the render: all that need it and whose own file is there."""
+        """At the end of the render: all that need it and whose own file is there.
+
+        If nobody said which frames the render has, those that look at what landed here.
+        """
         there = self._on_disk()
+        landed = self._landed if self.frames is None else ()
         return [
             number
-            for number in self._asked(there)
+            for number in self._asked(there, landed)
             if self._has_landed(number, there) and self._takes(number, there)
         ]
 
@@ -142,11 +148,17 @@ class Landing:
             return {self.source.number: path} if path.exists() else {}
         return self.source.on_disk()
 
-    def _asked(self, there: Mapping[int, Path]) -> list[int]:
-        return sorted(number for number in there if self._is_ours(number))
+    def _asked(self, there: Mapping[int, Path], landed: Collection[int] = ()) -> list[int]:
+        """The frames on disk that come into question, in order."""
+        if not landed or self._is_still:
+            return sorted(number for number in there if self._is_ours(number))
+        near = {number for one in landed for number in self._around(one)}
+        return sorted(number for number in near if number in there and self._is_ours(number))
 
     def _is_ours(self, number: int) -> bool:
-        return self.frames is None or self._is_still or number in self.frames
+        if self.frames is None or self._is_still:
+            return True
+        return number in self.frames or number in self._landed
 
     def _around(self, number: int) -> list[int]:
         """The frames of a window; likewise all whose windows have the frame."""
@@ -174,7 +186,7 @@ class Landing:
         """Whether a frame is to be given out; notes that it was."""
         stamps = self._stamps(number, there)
         given = self._given.get(number) == stamps
-        if given or not self._is_ours(number) or self._is_current(number, stamps):
+        if given or self._is_current(number, stamps):
             return False
         self._given[number] = stamps
         return True

@@ -6,7 +6,7 @@ further fields are in its plugin. Standard library only, Python 3.9 syntax.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from kpcn_core.errors import Refused
@@ -28,6 +28,7 @@ MOTION = (
     "flow", "forward_layer", "backward_layer", "motion_units", "motion_scale_x", "flip_x",
     "motion_scale_y", "flip_y",
 )  # fmt: skip
+PREFIX = "KPCN_"
 OFF = ("", "0", "false", "no", "off")
 
 
@@ -139,6 +140,20 @@ def settings(values: Mapping[str, object]) -> Settings:
         error_map=panel.is_on("error_map"),
         overwrite=panel.is_on("overwrite"),
     )
+
+
+def environment(values: Mapping[str, object]) -> dict[str, str]:
+    """Values as the variables that hand them to a render's own process: KPCN_WINDOW=7."""
+    return {
+        f"{PREFIX}{name.upper()}": f"{int(value) if isinstance(value, bool) else value}"
+        for name, value in values.items()
+    }
+
+
+def from_environment(variables: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    """The values among variables, by their names; those that are not there are not there."""
+    keys = {name: f"{PREFIX}{name.upper()}" for name in names}
+    return {name: variables[key] for name, key in keys.items() if key in variables}
 
 
 class _Values:

@@ -153,6 +153,15 @@ def test_texts_will_do_as_on_an_environment() -> None:
     assert host_panel.settings({"motion_units": AS_THE_SOURCE}).motion == Motion()
 
 
+def test_values_come_through_an_environment() -> None:
+    values = {"window": 7, "flow": True, "overwrite": False, "model": "", "input": "/a.$F4.exr"}
+    variables = host_panel.environment(values)
+    assert variables["KPCN_FLOW"] == "1"
+    found = host_panel.from_environment({**variables, "PATH": "/"}, [*host_panel.ITEMS, "input"])
+    assert found.pop("input") == "/a.$F4.exr"
+    assert host_panel.settings(found) == host_panel.settings({"window": 7, "flow": True})
+
+
 def test_what_is_no_number_is_refused() -> None:
     with pytest.raises(Refused, match="window: 'wide' is no number"):
         host_panel.settings({"window": "wide"})

@@ -10,7 +10,7 @@ import pytest
 from kpcn_core import source
 from kpcn_core.client import Client, Done, Failed, Restarted
 from kpcn_core.errors import Cancelled, KpcnError, MissingFrames, NotCached, Refused
-from kpcn_core.host_frames import around, as_range, stretches
+from kpcn_core.host_frames import around, as_range, pattern_of, stretches
 from kpcn_core.host_run import Run, Status, again
 from kpcn_core.host_settings import (
     AS_THE_SOURCE,
@@ -130,6 +130,25 @@ def test_a_range_has_the_same_frames_for_the_worker(frames: list[int]) -> None:
 def test_windows_end_with_the_input() -> None:
     assert around([1, 5], 5, 1, 7) == [1, 2, 3, 4, 5, 6, 7]
     assert around([4], 1, 1, 7) == [4]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ({7: "/a/shot_v007.0007.exr"}, "/a/shot_v007.%04d.exr"),
+        ({1: "/a/sh1_v001.0001.exr", 2: "/a/sh1_v001.0002.exr"}, "/a/sh1_v001.%04d.exr"),
+        ({9: "/a/v9.9.x9.exr", 10: "/a/v9.10.x9.exr"}, "/a/v9.%01d.x9.exr"),
+        ({1: "/a/still_v001.exr", 2: "/a/still_v001.exr"}, "/a/still_v001.exr"),
+        ({1: "/a/1/shot.1.exr", 2: "/a/2/shot.2.exr"}, None),
+        ({1: "/a/shot1.1.exr", 2: "/a/shot2.2.exr"}, None),
+        ({1: "/a/beauty.exr"}, None),
+        ({5: "/a/shot.0006.exr"}, None),
+    ],
+)
+def test_a_pattern_is_found_behind_the_names_of_frames(
+    names: dict[int, str], expected: str | None
+) -> None:
+    assert pattern_of(names) == expected
 
 
 class Stand:

@@ -118,6 +118,22 @@ def test_after_the_render_frames_beside_a_hole_are_left(folder: Folder) -> None:
     assert landing.rest() == [3, 5]
 
 
+def test_without_known_frames_only_what_looks_at_those_that_landed_is_left(folder: Folder) -> None:
+    folder.render(1, 2, 3, 7)
+    landing = folder.landing(window=3)
+    land(folder, landing, 8)
+    assert landing.rest() == [7, 8]
+
+
+def test_a_frame_that_landed_is_of_the_render_whatever_was_said(folder: Folder) -> None:
+    assert land(folder, folder.landing(frames=[1]), 200) == [200]
+
+
+def test_of_several_that_may_have_landed_those_are_ready_that_have(folder: Folder) -> None:
+    folder.render(1, 2, 3, 9)
+    assert folder.landing(window=3, frames=range(1, 10)).ready(2, 3, 4) == [1, 2]
+
+
 def test_frames_on_twos_have_windows_on_twos(folder: Folder) -> None:
     landing = folder.landing(window=3, frames=[1, 3, 5])
     assert [land(folder, landing, number) for number in (1, 3, 5)] == [[], [1], [3, 5]]
