@@ -33,7 +33,8 @@ from kpcn_core.settings import (
     Progress,
     Settings,
 )
-from kpcn_core.tiling import Tile, tile_size, tiles
+from kpcn_core.tile_budget import TileBudget
+from kpcn_core.tiling import Tile
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +84,7 @@ class Denoiser:
         # The stubs lack this documented keyword.
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network = network.to(device).eval()
+        self._tiles = TileBudget(device, network.bytes_per_pixel, network.config.alignment)
 
     @classmethod
     def load(cls, model: str = DEFAULT_MODEL, device: str = "auto") -> "Denoiser":
@@ -128,6 +130,7 @@ class Denoiser:
             InvalidPixels: a component has not one finite pixel.
             InvalidAsymmetry: lambda is not 1 to 10, or a layer of another size.
             UnknownName: no such encoder, or an AOV that cannot be denoised.
+            OutOfMemory: not even small tiles fit; see `TileBudget`.
         """
         settings = Settings(aovs, like or {}, encoder, tile, max_memory)
         prepared, name = self._prepare(frame, settings)
@@ -142,26 +145,31 @@ class Denoiser:
             steep = None if slope is None else region.of(slope)
             return inference.render(self.network, contexts, images, None, steep)
 
-        pieces = self._tiles(frame, settings, overlap)
-        return output(prepared, settings, _pasted(filtered, pieces, prepared, progress))
+        pasted = self._tiles.run(frame, settings, overlap, _pasted(filtered, prepared, progress))
+        return output(prepared, settings, pasted)
 
     @torch.inference_mode()
     def encode(self, frame: Frame, settings: Settings = DEFAULTS) -> EncodedFrame:
         """A frame's features, for any number of windows; errors as for `denoise`."""
         prepared, name = self._prepare(frame, settings)
-        pieces = self._tiles(frame, settings, self.network.encoding_footprint)
         fold = self.network.config.fold
-        parts: list[Tensor] = []
-        for tile in pieces:
-            found = self._encode_region(prepared, name, Region(tile.read_rows, tile.read_columns))
-            if len(pieces) == 1:
-                return EncodedFrame(prepared, found)
-            parts = parts or self._room(frame, found)
-            inner = Region(*tile.inner).of_features(found, fold)
-            target = Region(tile.rows, tile.columns).of_features(parts, fold)
-            for there, level in zip(target, inner, strict=True):
-                there.copy_(level)
-        return EncodedFrame(prepared, parts)
+
+        def encoded(pieces: list[Tile]) -> list[Tensor]:
+            parts: list[Tensor] = []
+            for tile in pieces:
+                region = Region(tile.read_rows, tile.read_columns)
+                found = self._encode_region(prepared, name, region)
+                if len(pieces) == 1:
+                    return found
+                parts = parts or self._room(frame, found)
+                inner = Region(*tile.inner).of_features(found, fold)
+                target = Region(tile.rows, tile.columns).of_features(parts, fold)
+                for there, level in zip(target, inner, strict=True):
+                    there.copy_(level)
+            return parts
+
+        overlap = self.network.encoding_footprint
+        return EncodedFrame(prepared, self._tiles.run(frame, settings, overlap, encoded))
 
     @torch.inference_mode()
     def window(self, frames: Sequence[EncodedFrame], centre: int) -> Encoded:
@@ -187,7 +195,7 @@ class Denoiser:
         """
         prepared = encoded.frames[encoded.centre].prepared
         slope = self._slope(asymmetry, prepared)
-        pieces = self._tiles(prepared.frame, settings, self.network.kernel_footprint)
+        overlap = self.network.kernel_footprint
 
         def filtered(region: Region) -> dict[str, Tensor]:
             gathered = self._gathered(encoded, region)
@@ -195,7 +203,10 @@ class Denoiser:
             steep = None if slope is None else region.of(slope)
             return inference.render(self.network, gathered.contexts, images, gathered.others, steep)
 
-        return output(prepared, settings, _pasted(filtered, pieces, prepared, progress))
+        pasted = _pasted(filtered, prepared, progress)
+        return output(
+            prepared, settings, self._tiles.run(prepared.frame, settings, overlap, pasted)
+        )
 
     def choose_encoder(self, frame: Frame) -> str:
         """The encoder named like the frame's source, else the one that reads most of it."""
@@ -245,6 +256,7 @@ class Denoiser:
     def _gathered(self, encoded: Encoded, region: Region) -> Gathered:
         """What no lambda changes; kept where the region is the whole frame."""
         if region != whole(*encoded.frames[encoded.centre].prepared.frame.size):
+            encoded.gathered = None  # where memory ended, there is none for what was kept
             return self._gather(encoded, region)
         if encoded.gathered is None:
             encoded.gathered = self._gather(encoded, region)
@@ -268,14 +280,6 @@ class Denoiser:
         contexts = inference.gather(self.network, features_of, motion, centre, origins)
         others = inference.around(self.network, contexts, images, motion, centre, origins)
         return Gathered(contexts, others)
-
-    def _tiles(self, frame: Frame, settings: Settings, overlap: int) -> list[Tile]:
-        height, width = frame.size
-        tile = settings.tile
-        if tile is None:
-            need = self.network.bytes_per_pixel
-            tile = tile_size(height, width, settings.max_memory, need, overlap)
-        return list(tiles(height, width, tile, overlap, self.network.config.alignment))
 
     def _room(self, frame: Frame, like: Sequence[Tensor]) -> list[Tensor]:
         """Empty features of a whole frame."""
@@ -308,20 +312,23 @@ class Denoiser:
 
 def _pasted(
     filtered: Callable[[Region], dict[str, Tensor]],
-    pieces: Sequence[Tile],
     prepared: Prepared,
     progress: Progress | None,
-) -> dict[str, Tensor]:
-    """The filtered images of all tiles, put together."""
-    report = _counted(progress, len(pieces))
-    result = {name: torch.empty_like(image.radiance) for name, image in prepared.images.items()}
-    for tile in pieces:
-        found = filtered(Region(tile.read_rows, tile.read_columns))
-        inner, there = Region(*tile.inner), Region(tile.rows, tile.columns)
-        for name, image in found.items():
-            there.of(result[name]).copy_(inner.of(image))
-        report()
-    return result
+) -> Callable[[list[Tile]], dict[str, Tensor]]:
+    """Puts the filtered images of tiles together."""
+
+    def paste(pieces: list[Tile]) -> dict[str, Tensor]:
+        report = _counted(progress, len(pieces))
+        result = {name: torch.empty_like(image.radiance) for name, image in prepared.images.items()}
+        for tile in pieces:
+            found = filtered(Region(tile.read_rows, tile.read_columns))
+            inner, there = Region(*tile.inner), Region(tile.rows, tile.columns)
+            for name, image in found.items():
+                there.of(result[name]).copy_(inner.of(image))
+            report()
+        return result
+
+    return paste
 
 
 def _counted(progress: Progress | None, total: int) -> Callable[[], None]:

@@ -29,6 +29,10 @@ class UnknownName(KpcnError):
     """A source, network, device, AOV or option value that does not exist."""
 
 
+class OutOfMemory(KpcnError):
+    """Memory, of the machine or of the device, is not enough, not even for small tiles."""
+
+
 class InvalidAsymmetry(KpcnError):
     """A lambda outside 1 to 10, or a layer of lambda that does not fit its frame."""
 

@@ -30,6 +30,7 @@ from kpcn_core.exr_layers import layer_channels
 from kpcn_core.frame import Frame, Pixels, Window
 from kpcn_core.layer import Channel, LayerSet
 from kpcn_core.mapping import Found, find_aovs
+from kpcn_core.memory import explained
 from kpcn_core.source import Source
 
 # In our own files these keep 32 bits also where the rest has 16.
@@ -84,9 +85,15 @@ def read(path: Path, source: str = "auto", layers: Mapping[str, str] | None = No
         MissingAov: it has no beauty, or not a layer that `layers` names.
         InvalidPixels: parts that belong together differ in their data windows.
         UnknownName: no such source or AOV.
+        OutOfMemory: the pixels do not fit into memory.
     """
+    with explained(path):
+        return _read(path, source, layers or {})
+
+
+def _read(path: Path, source: str, layers: Mapping[str, str]) -> Frame:
     file = open_file(path)
-    inside = _contents(path, file, source, layers or {})
+    inside = _contents(path, file, source, layers)
     if "color" not in inside.aovs:
         raise MissingAov(
             f"{path}: no layer for AOV 'color'. Source '{inside.source.name}' expects "

@@ -38,6 +38,7 @@ def open_file(path: Path) -> OpenEXR.File:
 
     Raises:
         UnreadableFile: it is missing, damaged or incomplete, or not made of flat, full pixels.
+        MemoryError: its pixels do not fit into memory.
     """
     header = open_header(path)
     try:
@@ -48,6 +49,8 @@ def open_file(path: Path) -> OpenEXR.File:
         raise unreadable(path, error) from error
     if len(file.parts) != len(header.parts):
         reason = " ".join(printed.getvalue().split())
+        if MemoryError.__name__ in reason:
+            raise MemoryError(reason)
         raise UnreadableFile(
             f"{path}: the pixels of {len(header.parts) - len(file.parts)} of {len(header.parts)} "
             f"parts are damaged. Render or copy the file again. ({reason})"

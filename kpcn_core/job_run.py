@@ -15,6 +15,7 @@ from kpcn_core.errors import InvalidAsymmetry, KpcnError, UnreadableFile
 from kpcn_core.exr_further import read_further, read_mask
 from kpcn_core.frame import Frame
 from kpcn_core.job import Job, Outcome
+from kpcn_core.memory import explained
 from kpcn_core.optical_flow import with_flow
 from kpcn_core.sequence_denoiser import SequenceDenoiser
 from kpcn_core.sequence_window import FrameCache, window_reach
@@ -50,7 +51,7 @@ def each(run: "JobRun", progress: Progress) -> Iterator[Outcome]:
             if not turn.done:
                 run.clean(turn, progress)
         except KpcnError as found:
-            error = found
+            error = found.with_traceback(None)  # it would keep the frame in memory
         yield Outcome(turn.source, turn.target, error, turn.done)
 
 
@@ -94,6 +95,10 @@ class JobRun:
 
     def clean(self, turn: Turn, progress: Progress) -> None:
         """Denoise one file of the job."""
+        with explained(turn.source, self.denoiser.device):
+            self._clean(turn, progress)
+
+    def _clean(self, turn: Turn, progress: Progress) -> None:
         job = self.job
         result = self.denoise(turn.source, progress)
         if job.resume:

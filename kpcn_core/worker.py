@@ -146,7 +146,7 @@ class Worker:
         except Cancelled:
             return _cancelled(task)
         except Exception as error:
-            # A bug of ours or a device out of memory: the worker lives on, the traceback is kept.
+            # A bug of ours: the worker lives on, the traceback is kept.
             traceback.print_exc()
             text = f"{type(error).__name__}: {error}"
             return Reply(task.id, error=RpcError(INTERNAL_ERROR, text))

@@ -29,7 +29,7 @@ LAYERS = (
         "protocol",
         "sequence_pattern",
     },
-    {"ops", "frame", "device", "client", "host"},
+    {"ops", "frame", "device", "memory", "client", "host"},
     {
         "weights",
         "tiling",
@@ -41,7 +41,7 @@ LAYERS = (
         "claims",
         "model",
     },
-    {"region", "prepared", "inference", "settings", "composite"},
+    {"region", "prepared", "inference", "settings", "tile_budget", "composite"},
     {
         "denoiser",
         "sequence_denoiser",

@@ -1,0 +1,90 @@
+"""Frames in tiles that fit into memory, and in smaller ones when they turn out not to."""
+
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+
+from kpcn_core.frame import Frame
+from kpcn_core.memory import available, exhausted, gib, is_exhausted
+from kpcn_core.settings import Settings
+from kpcn_core.tiling import Tile, tile_size, tiles
+
+log = logging.getLogger(__name__)
+
+SMALLEST = 32  # side of a tile, pixels; the overlap around it is several times as wide
+
+Result = TypeVar("Result")
+
+
+class TileBudget:
+    """Chooses tiles for a network on a device, and remembers which were too large.
+
+    Args:
+        device: where the network computes.
+        bytes_per_pixel: what it needs at its peak.
+        alignment: what a tile's start must be a multiple of.
+    """
+
+    def __init__(self, device: torch.device, bytes_per_pixel: int, alignment: int) -> None:
+        self._device = device
+        self._need = bytes_per_pixel
+        self._alignment = alignment
+        self._largest: int | None = None
+
+    def run(
+        self,
+        frame: Frame,
+        settings: Settings,
+        overlap: int,
+        compute: Callable[[list[Tile]], Result],
+    ) -> Result:
+        """Compute a frame in tiles; where memory ends, again in tiles of half the side.
+
+        Args:
+            frame: what is computed.
+            settings: how large tiles may be.
+            overlap: how far the network sees beyond a tile, pixels.
+            compute: does it; called again with other tiles after it failed.
+
+        Raises:
+            OutOfMemory: not even the smallest tiles fit.
+        """
+        side = self._side(frame, settings, overlap)
+        while True:
+            try:
+                return compute(list(tiles(*frame.size, side, overlap, self._alignment)))
+            except Exception as error:
+                if not is_exhausted(error):
+                    raise
+            # Only here, behind the handler, nothing holds what the failed attempt had allocated.
+            side = self._smaller(frame, side)
+
+    def _side(self, frame: Frame, settings: Settings, overlap: int) -> int:
+        side = settings.tile or tile_size(
+            *frame.size, self._memory(frame, settings.max_memory), self._need, overlap
+        )
+        return min(side, self._largest or side)
+
+    def _memory(self, frame: Frame, asked: int) -> int:
+        """What tiles may take. A GPU says when it is full; on the CPU we would be killed."""
+        left = available(self._device) if self._device.type == "cpu" else None
+        if left is None or left >= min(asked, self._need * frame.size[0] * frame.size[1]):
+            return asked
+        log.warning(
+            "%s: in tiles of %s instead of %s: there is no more free memory",
+            *(frame.label, gib(left), gib(asked)),
+        )
+        return left
+
+    def _smaller(self, frame: Frame, side: int) -> int:
+        half = min(side, max(frame.size)) // 2
+        if half < SMALLEST:
+            tried = f", not even for tiles of {min(side, max(frame.size))} pixels"
+            raise exhausted(frame.label, self._device, tried)
+        log.warning("%s: out of memory; again in tiles of %d pixels", frame.label, half)
+        self._largest = half
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        return half
