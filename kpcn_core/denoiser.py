@@ -17,8 +17,10 @@ from torch import Tensor
 from kpcn_core import features, inference, weights
 from kpcn_core.composite import check_color, check_outputs, output
 from kpcn_core.device import choose_device
-from kpcn_core.errors import InvalidAsymmetry, MissingAov
-from kpcn_core.frame import Frame
+from kpcn_core.error_map import DEFAULT_METRIC, ErrorMaps
+from kpcn_core.errors import InvalidAsymmetry, MissingAov, UnknownName
+from kpcn_core.frame import Frame, Pixels
+from kpcn_core.model.error import ErrorPredictor
 from kpcn_core.model.network import Network
 from kpcn_core.model.reconstruction import Shares
 from kpcn_core.model.specialization import MAX_ASYMMETRY, log_asymmetry
@@ -79,8 +81,11 @@ class Denoiser:
         >>> exr.write(output, denoiser.denoise(exr.read(path)))
     """
 
-    def __init__(self, network: Network, device: torch.device) -> None:
+    def __init__(
+        self, network: Network, device: torch.device, predictor: ErrorPredictor | None = None
+    ) -> None:
         self.device = device
+        self.errors = None if predictor is None else ErrorMaps(predictor, device)
         # The stubs lack this documented keyword.
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network = network.to(device).eval()
@@ -90,11 +95,16 @@ class Denoiser:
     def load(cls, model: str = DEFAULT_MODEL, device: str = "auto") -> "Denoiser":
         """Load a network by the name it ships under, or from the path of a weights file.
 
+        The predictor of its errors comes with it, if NAME-error.safetensors lies beside it.
+
         Raises:
             UnknownName: no such network or device.
-            InvalidWeights: the file is damaged.
+            InvalidWeights: a file is damaged.
         """
-        return cls(weights.load(weights.find(model)), choose_device(device))
+        path, chosen = weights.find(model), choose_device(device)
+        beside = weights.predictor_of(path)
+        predictor = None if beside is None else weights.load_predictor(beside)
+        return cls(weights.load(path), chosen, predictor)
 
     @torch.inference_mode()
     def denoise(
@@ -207,6 +217,37 @@ class Denoiser:
         return output(
             prepared, settings, self._tiles.run(prepared.frame, settings, overlap, pasted)
         )
+
+    @property
+    def error_metrics(self) -> tuple[str, ...]:
+        """The metrics whose error `predict_error` knows; none without a predictor."""
+        return () if self.errors is None else self.errors.metrics
+
+    def predict_error(
+        self,
+        noisy: Frame,
+        denoised: Frame,
+        metric: str = DEFAULT_METRIC,
+        settings: Settings = DEFAULTS,
+    ) -> Pixels:
+        """The error [1,H,W] that is left in a denoised frame, in units of a metric (paper §5).
+
+        Args:
+            noisy: the frame as it was rendered.
+            denoised: what `denoise` or `render` made of it.
+            metric: one of `error_metrics`.
+            settings: of which those about tiles count.
+
+        Raises:
+            UnknownName: it is not predicted.
+            InvalidPixels: the frames differ in size.
+        """
+        if self.errors is None:
+            raise UnknownName(
+                "The weights have no error predictor: no file NAME-error.safetensors lies beside "
+                "them. Choose other weights, see `kpcn models`."
+            )
+        return self.errors.predict(noisy, denoised, metric, settings)
 
     def choose_encoder(self, frame: Frame) -> str:
         """The encoder named like the frame's source, else the one that reads most of it."""

@@ -5,6 +5,8 @@ from itertools import chain
 import torch
 
 from kpcn_core.model.config import COMPONENT_PLANES, RESIDUAL, UNET, ModelConfig
+from kpcn_core.model.error import ErrorPredictor
+from kpcn_core.model.error_config import GUIDING_METRICS, ErrorConfig
 from kpcn_core.model.kernels import KernelPredictor
 from kpcn_core.model.network import Network
 
@@ -49,3 +51,10 @@ def random_network(trunk: str = UNET, fold: int = 1, kernels: int = 3, seed: int
         if isinstance(module, KernelPredictor):
             torch.nn.init.normal_(module.logits.weight)
     return network.eval()
+
+
+def random_predictor(*metrics: str, fold: int = 2) -> ErrorPredictor:
+    """A small predictor of these errors, default all, whose maps vary from pixel to pixel."""
+    torch.manual_seed(0)
+    config = ErrorConfig(metrics or GUIDING_METRICS, 8, 2, fold, deviation=True)
+    return ErrorPredictor(config).eval()

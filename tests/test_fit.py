@@ -20,6 +20,7 @@ from kpcn_core.model.network import Network
 from tests.networks import ENCODERS, random_network, small_config
 from tests.training_data import make_dataset
 from training import config as configs
+from training.base_stage import BAD_BATCH
 from training.batches import Batch, Batches
 from training.cli import main
 from training.config import BatchConfig, OptimizerConfig, RunConfig, TrainingConfig
@@ -28,7 +29,7 @@ from training.errors import InvalidConfig, TrainingDiverged
 from training.fit import CHECKPOINT, fit
 from training.release import averaged_network, read_checkpoint, release
 from training.schedule import Budget, learning_rate
-from training.stages import BAD_BATCH, Stage
+from training.stages import Stage
 from training.start import start_from
 
 STEPS = 30

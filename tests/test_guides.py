@@ -9,28 +9,13 @@ from kpcn_core import features
 from kpcn_core.adaptive import guides
 from kpcn_core.denoiser import Denoiser
 from kpcn_core.errors import MissingAov, UnknownName
-from kpcn_core.frame import Frame, Pixels
+from kpcn_core.frame import Frame
 from kpcn_core.metric_maps import error_map
 from kpcn_core.metrics import EPSILON
-from kpcn_core.model.error import ErrorPredictor
 from tests.frames import random_frame
-from tests.networks import random_network
+from tests.networks import random_network, random_predictor
 
 NOISY, DENOISED = random_frame(20, 30, 1), random_frame(20, 30, 2)
-
-
-class Predicting:
-    """A denoiser with one error predictor, untrained."""
-
-    error_metrics = ("smape",)
-
-    def predict_error(self, noisy: Frame, denoised: Frame, metric: str) -> Pixels:
-        assert metric == "smape"
-        torch.manual_seed(0)
-        colors = (torch.from_numpy(frame["color"])[None] for frame in (noisy, denoised))
-        with torch.inference_mode():
-            error: Pixels = ErrorPredictor(8)(*colors)[0].numpy()
-        return error
 
 
 def test_uniform_is_the_same_everywhere() -> None:
@@ -77,15 +62,16 @@ def test_a_true_guide_needs_a_reference() -> None:
 
 
 def test_a_predicted_guide_asks_the_denoiser() -> None:
-    denoiser = Predicting()
+    denoiser = Denoiser(random_network(), torch.device("cpu"), random_predictor())
     found = guides.choose("smape", denoiser)(NOISY, DENOISED)
     assert_array_equal(found, denoiser.predict_error(NOISY, DENOISED, "smape"))
     assert (found > 0).all()
 
 
 def test_a_metric_that_is_not_predicted_is_an_error() -> None:
+    denoiser = Denoiser(random_network(), torch.device("cpu"), random_predictor("smape"))
     with pytest.raises(UnknownName, match="predicts its own dssim; this one predicts smape"):
-        guides.choose("dssim", Predicting())
+        guides.choose("dssim", denoiser)
 
 
 def test_weights_without_a_predictor_say_so() -> None:

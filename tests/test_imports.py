@@ -41,7 +41,7 @@ LAYERS = (
         "claims",
         "model",
     },
-    {"region", "prepared", "inference", "settings", "tile_budget", "composite"},
+    {"region", "prepared", "inference", "settings", "tile_budget", "composite", "error_map"},
     {
         "denoiser",
         "sequence_denoiser",

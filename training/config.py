@@ -8,14 +8,15 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from kpcn_core.errors import InvalidWeights, UnreadableFile
 from kpcn_core.model.config import RESIDUAL, ModelConfig
+from kpcn_core.model.error_config import ErrorConfig
 from training.errors import InvalidConfig
 
 CONFIGS = Path(__file__).with_name("configs")
 # Networks to compare with, which nothing but training runs; the second goes on from the first.
 BASELINES = ("direct", "recurrent-direct")
 # In the order of training; each has what came before it frozen (paper §5).
-STAGES = ("single-frame", "multi-scale", "temporal", "specialization", *BASELINES)
-FIRST = ("single-frame", "direct")  # all others go on from weights
+STAGES = ("single-frame", "multi-scale", "temporal", "specialization", "error", *BASELINES)
+FIRST = ("single-frame", "error", "direct")  # all others go on from weights
 WINDOWED = ("temporal", "recurrent-direct")  # learn from windows
 
 
@@ -113,8 +114,26 @@ class RunConfig:
 
 
 @dataclass(frozen=True)
+class PairConfig:
+    """What an error predictor learns from: images denoised by a finished network.
+
+    Attributes:
+        denoiser: name or path of its weights; better trained on other views than these, or it does
+            better here than elsewhere.
+        draws: pairs a view, each of a random sample count.
+        shares: encoder to how often it is the one that reads, relative to the others.
+        asymmetric: part of the pairs with a random lambda above 1.
+    """
+
+    denoiser: str = "compact"
+    draws: int = 4
+    shares: Mapping[str, float] = field(default_factory=dict)
+    asymmetric: float = 0.25
+
+
+@dataclass(frozen=True)
 class TrainingConfig:
-    """One stage of training."""
+    """One stage of training; `predictor` and `pairs` are for the stage error, which needs them."""
 
     stage: str = "single-frame"
     network: ModelConfig = field(default_factory=ModelConfig)
@@ -122,6 +141,8 @@ class TrainingConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     run: RunConfig = field(default_factory=RunConfig)
+    predictor: ErrorConfig = field(default_factory=ErrorConfig)
+    pairs: PairConfig = field(default_factory=PairConfig)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as `from_dict` reads them."""
@@ -178,13 +199,20 @@ def from_dict(values: Mapping[str, Any], where: str) -> TrainingConfig:
         )
     _check_stage(config, where)
     _check_shares(config, where)
-    alignment = config.network.alignment
-    if config.batches.crop % alignment:
-        raise InvalidConfig(
-            f"{where}: [batches] crop = {config.batches.crop} must be a multiple of {alignment}: "
-            f"[network] fold = {config.network.fold}, and {config.network.scales} scales."
-        )
+    _check_crop(config, where)
     return config
+
+
+def _check_crop(config: TrainingConfig, where: str) -> None:
+    crop, alignment = config.batches.crop, config.network.alignment
+    why = f"[network] fold = {config.network.fold}, and {config.network.scales} scales"
+    if config.stage == "error":
+        alignment = config.predictor.fold
+        why = f"[predictor] fold = {alignment}"
+    if crop % alignment:
+        raise InvalidConfig(
+            f"{where}: [batches] crop = {crop} must be a multiple of {alignment}: {why}."
+        )
 
 
 def _check_stage(config: TrainingConfig, where: str) -> None:

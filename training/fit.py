@@ -18,15 +18,19 @@ from training.batches import Batch, Batches
 from training.callbacks import Average, Checkpoints, Ending, Report
 from training.config import FIRST, TrainingConfig
 from training.dataset import Dataset
+from training.error_batches import ErrorBatches
+from training.error_stage import ErrorStage
 from training.errors import InvalidConfig
+from training.pairs import Pair, Pairs
 from training.schedule import Budget
 from training.stages import Stage
-from training.start import start_from
+from training.start import start_from, start_predictor
 from training.validation import Sample
 
 CHECKPOINT = "last.ckpt"
 # What a checkpoint must agree on with the configuration that goes on from it.
-FIXED = ("stage", "network")
+FIXED = ("stage", "network", "predictor")
+PAIRS = "pairs"
 
 
 def fit(
@@ -39,7 +43,7 @@ def fit(
     workers: int = 0,
     stop: Callable[[], bool] = lambda: False,
     tell: Callable[[str], None] = lambda line: None,
-) -> Stage:
+) -> Stage | ErrorStage:
     """Train until the budget is spent or a stop is asked for; go on from the run's checkpoint.
 
     Args:
@@ -66,7 +70,8 @@ def fit(
     if checkpoint.exists():
         _check_same(config, checkpoint)
     torch.manual_seed(config.run.seed)
-    stage = Stage(config, budget, run)
+    kind = ErrorStage if config.stage == "error" else Stage
+    stage = kind(config, budget, run)
     if not checkpoint.exists():
         _start(stage, config)
     callbacks = [
@@ -79,11 +84,17 @@ def fit(
     trainer = _trainer(config, run, budget, device, callbacks)
     trainer.fit(
         stage,
-        datamodule=Data(dataset, config, workers),
+        datamodule=_data(dataset, config, run, workers),
         ckpt_path=checkpoint if checkpoint.exists() else None,
         weights_only=False,
     )
     return stage
+
+
+def _data(dataset: Dataset, config: TrainingConfig, run: Path, workers: int) -> LightningDataModule:
+    if config.stage != "error":
+        return Data(dataset, config, workers)
+    return ErrorData(dataset, config, Pairs(config.pairs, run / PAIRS, config.run.seed))
 
 
 class Data(LightningDataModule):
@@ -115,6 +126,32 @@ class Data(LightningDataModule):
         batches = self.config.batches
         samples = validation.samples(views, run.validation_spp, batches.reach, batches.future)
         return DataLoader(samples, batch_size=None) if samples else []  # type: ignore[arg-type]
+
+
+class ErrorData(LightningDataModule):
+    """Batches of pairs from the step that training is at, and whole pairs of held-out views."""
+
+    def __init__(self, dataset: Dataset, config: TrainingConfig, pairs: Pairs) -> None:
+        super().__init__()
+        self.dataset = dataset
+        self.config = config
+        self.pairs = pairs
+
+    def train_dataloader(self) -> DataLoader[Pair]:
+        """Called after a checkpoint is loaded, so that the step is known."""
+        assert self.trainer is not None
+        config, step = self.config, self.trainer.global_step
+        batches = ErrorBatches(self.dataset, self.pairs, config.batches, config.run.seed, step)
+        return DataLoader(batches, batch_size=None)
+
+    def val_dataloader(self) -> DataLoader[Pair] | list[Pair]:
+        """All pairs of held-out views; none if none is rendered yet."""
+        found = [
+            Pair._make(image[None] for image in self.pairs.pair(view, index))
+            for view in self.dataset.validation[: self.config.run.validation_views]
+            for index in range(self.pairs.config.draws)
+        ]
+        return DataLoader(found, batch_size=None) if found else []  # type: ignore[arg-type]
 
 
 def _trainer(
@@ -163,8 +200,10 @@ def _loggers(run: Path) -> list[Logger]:
     return [csv, TensorBoardLogger(run, name="logs", version=csv.version)]
 
 
-def _start(stage: Stage, config: TrainingConfig) -> None:
-    if config.run.start:
+def _start(stage: Stage | ErrorStage, config: TrainingConfig) -> None:
+    if isinstance(stage, ErrorStage):
+        start_predictor(stage.network, config)
+    elif config.run.start:
         start_from(stage.network, config)
     elif config.stage not in FIRST:
         raise InvalidConfig(
@@ -175,7 +214,7 @@ def _start(stage: Stage, config: TrainingConfig) -> None:
 
 def _check_same(config: TrainingConfig, checkpoint: Path) -> None:
     saved = torch.load(checkpoint, map_location="cpu", weights_only=False)["kpcn"]["config"]
-    for key in FIXED:
+    for key in saved.keys() & FIXED:  # older checkpoints lack some
         if saved[key] != asdict(config)[key]:
             raise InvalidConfig(
                 f"{checkpoint}: was trained with {key} = {saved[key]}; the configuration says "

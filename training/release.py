@@ -3,12 +3,14 @@
 import json
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from torch import nn
 
 from kpcn_core import weights
 from kpcn_core.errors import UnreadableFile
+from kpcn_core.model.error import ErrorPredictor
 from kpcn_core.model.network import Network
 from training.baselines import DirectNetwork
 from training.config import from_dict
@@ -16,6 +18,8 @@ from training.errors import InvalidConfig
 from training.networks import network_of
 
 PREFIX = "network."
+
+Trained = TypeVar("Trained", bound=nn.Module)
 
 
 def release(checkpoint: Path, output: Path, command: str) -> dict[str, str]:
@@ -30,6 +34,10 @@ def release(checkpoint: Path, output: Path, command: str) -> dict[str, str]:
         InvalidConfig: it is a baseline, which nothing but training can run.
     """
     state = read_checkpoint(checkpoint)
+    if state["kpcn"]["config"]["stage"] == "error":
+        provenance = {**state["denoiser"], **provenance_of(state, command)}
+        weights.save(output, averaged_predictor(state), provenance)
+        return provenance
     network = averaged_network(state)
     if isinstance(network, DirectNetwork):
         raise InvalidConfig(
@@ -53,8 +61,24 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def averaged_network(state: dict[str, Any]) -> Network | DirectNetwork:
-    """The network with its averaged weights, in evaluation mode."""
-    network = network_of(from_dict(state["kpcn"]["config"], "checkpoint"))
+    """The network with its averaged weights, in evaluation mode.
+
+    Raises:
+        InvalidConfig: it is a predictor of errors.
+    """
+    config = from_dict(state["kpcn"]["config"], "checkpoint")
+    if config.stage == "error":
+        raise InvalidConfig("The checkpoint is of stage 'error': it predicts errors, no images.")
+    return _averaged(state, network_of(config))
+
+
+def averaged_predictor(state: dict[str, Any]) -> ErrorPredictor:
+    """The same for a checkpoint of stage `error`."""
+    config = from_dict(state["kpcn"]["config"], "checkpoint")
+    return _averaged(state, ErrorPredictor(config.predictor))
+
+
+def _averaged(state: dict[str, Any], network: Trained) -> Trained:
     # Lightning's averaging stores the average where the weights would be.
     tensors = {
         name.removeprefix(PREFIX): tensor

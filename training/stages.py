@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule
-from safetensors.torch import save_file
 from torch import Tensor
 
 from kpcn_core import features
@@ -19,70 +17,29 @@ from kpcn_core.model.reconstruction import (
     slope_pyramid,
 )
 from training.asymmetry import asymmetric_smape, sample_log_asymmetry
+from training.base_stage import BaseStage, save_tensors
 from training.batches import Batch
 from training.config import TrainingConfig
-from training.errors import TrainingDiverged
 from training.losses import gradient_error, smape, structural_error
 from training.networks import network_of, trained_parts
-from training.schedule import Budget, learning_rate
+from training.schedule import Budget
 from training.validation import Sample, measure
 
-BAD_BATCH = "bad-batch.safetensors"
 # How much the error of each component counts. Albedo is easy, emission nearly free of noise.
 WEIGHTS = {"irradiance": 1.0, "specular": 1.0, "emission": 0.25, "albedo": 0.5}
 
 
-class Stage(LightningModule):
+class Stage(BaseStage[Batch]):
     """Trains the parts of a network that belong to a stage."""
 
     def __init__(self, config: TrainingConfig, budget: Budget, folder: Path) -> None:
-        super().__init__()
-        self.config = config
-        self.budget = budget
-        self.folder = folder
-        self._batch: Batch | None = None
+        super().__init__(config, budget, folder)
         self.network = network_of(config)
         # The stubs lack this documented keyword.
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network.requires_grad_(False)
         for part in trained_parts(self.network, config.stage):
             part.requires_grad_(True)
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam; its learning rate is set step by step."""
-        config = self.config.optimizer
-        learned = [value for value in self.parameters() if value.requires_grad]
-        return torch.optim.Adam(learned, lr=config.rate, betas=(0.9, config.beta2))
-
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Set the learning rate of this step."""
-        rate = learning_rate(self.config.optimizer, self.budget, self.global_step)
-        for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = rate
-
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss of a batch.
-
-        Raises:
-            TrainingDiverged: it is not finite; the batch is saved.
-        """
-        loss = self.loss(batch)
-        self._batch = batch
-        if not torch.isfinite(loss):
-            raise self._diverged(f"the loss is {loss.item()}")
-        self.log("train/loss", loss)
-        self.log("train/rate", self.trainer.optimizers[0].param_groups[0]["lr"])
-        return loss
-
-    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Keep gradients that are not finite out of the weights, and so out of checkpoints.
-
-        Raises:
-            TrainingDiverged: there is one; the batch is saved.
-        """
-        gradients = [value.grad for value in self.parameters() if value.grad is not None]
-        if not all(bool(torch.isfinite(gradient).all()) for gradient in gradients):
-            raise self._diverged("a gradient is not finite")
 
     def loss(self, batch: Batch) -> Tensor:
         """What the stage makes small: SMAPE, or its asymmetric form with a random lambda (§4.3)."""
@@ -185,21 +142,14 @@ class Stage(LightningModule):
         """Samples hold no tensors and stay where they are."""
         return batch.to(device) if isinstance(batch, Batch) else batch
 
-    def _diverged(self, what: str) -> TrainingDiverged:
-        assert self._batch is not None
-        path = self.folder / BAD_BATCH
-        save_batch(path, self._batch)
-        return TrainingDiverged(
-            f"Step {self.global_step}: {what}. The batch is in {path}; the last checkpoint is from "
-            f"before. Look at the batch, or lower [optimizer] rate."
-        )
+    def keep(self, path: Path, batch: Batch) -> None:
+        """Write a batch for a person to look at."""
+        save_batch(path, batch)
 
 
 def save_batch(path: Path, batch: Batch) -> None:
     """Write a batch for a person to look at."""
-    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in _tensors(batch)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, path, metadata={"encoder": batch.encoder})
+    save_tensors(path, dict(_tensors(batch)), encoder=batch.encoder)
 
 
 def _tensors(batch: Batch) -> Iterator[tuple[str, Tensor]]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from kpcn_core import weights
+from kpcn_core.model.error import ErrorPredictor
 from kpcn_core.model.network import Network
 from training.baselines import DirectNetwork, RecurrentDirectNetwork
 from training.config import BASELINES, TrainingConfig
@@ -33,6 +34,25 @@ def start_from(network: Network | DirectNetwork, config: TrainingConfig) -> None
     if not fitting:
         raise InvalidConfig(f"{path}: none of its weights fits {config.network}.")
     network.load_state_dict(mine | fitting)
+
+
+def start_predictor(predictor: ErrorPredictor, config: TrainingConfig) -> None:
+    """Take over the error predictor that a configuration names, if it names one.
+
+    Raises:
+        UnreadableFile: there is none.
+        InvalidConfig: it has other sizes.
+    """
+    if not config.run.start:
+        return
+    path = weights.find(config.run.start)
+    found = weights.load_predictor(path)
+    if found.config != config.predictor:
+        raise InvalidConfig(
+            f"{path}: the predictor is {found.config}; the configuration asks for "
+            f"{config.predictor}. Change [predictor], or start from another one."
+        )
+    predictor.load_state_dict(found.state_dict())
 
 
 def history(config: TrainingConfig) -> dict[str, str]:

@@ -15,7 +15,7 @@ from kpcn_core.errors import MissingAov, UnknownName
 from kpcn_core.frame import Frame, Pixels
 from kpcn_core.metric_maps import error_map
 from kpcn_core.metrics import EPSILON
-from kpcn_core.model.error import GUIDING_METRICS
+from kpcn_core.model.error_config import GUIDING_METRICS
 
 Guide = Callable[[Frame, Frame], Pixels]  # (noisy, denoised) -> error map, at least 0 [1,H,W]
 

@@ -1,57 +1,66 @@
-"""Error predictor (paper §5): from a noisy and a denoised image to a map of the error left."""
+"""Error predictor (paper §5): from a noisy and a denoised image to maps of the error left."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from kpcn_core.features import signed_log
+from kpcn_core.model.error_config import TYPICAL, ErrorConfig
 from kpcn_core.model.residual import ResidualStack
 
-BLOCKS = 6
-GUIDING_METRICS = ("smape", "mrse", "dssim", "ms_dssim")
+# What the plane of the deviation holds where the input does not say how noisy it is; else 0 to 1.
+UNKNOWN = -1.0
 
 
 class ErrorPredictor(nn.Module):
-    """Six residual blocks, for one guiding metric.
+    """Residual blocks, and a plane of errors for each metric."""
 
-    Args:
-        channels: width of every layer.
-        guides: further input planes, such as a relative deviation; the paper has none.
-        blocks: residual blocks.
-    """
+    # TorchScript would compile them, and knows no dataclass.
+    __jit_unused_properties__ = ("footprint", "bytes_per_pixel")
+    units: Tensor
 
-    def __init__(self, channels: int = 32, guides: int = 0, blocks: int = BLOCKS) -> None:
+    def __init__(self, config: ErrorConfig) -> None:
         super().__init__()
-        self.first = nn.Conv2d(6 + guides, channels, 3, padding=1)
-        self.blocks = ResidualStack(channels, blocks)
-        self.last = nn.Conv2d(channels, 1, 3, padding=1)
+        self.config = config
+        self.fold, self.reads_deviation = config.fold, config.deviation
+        cell = config.fold**2
+        planes = 6 + config.deviation
+        self.first = nn.Conv2d(planes * cell, config.channels, 3, padding=1)
+        self.blocks = ResidualStack(config.channels, config.blocks)
+        self.last = nn.Conv2d(config.channels, len(config.metrics) * cell, 3, padding=1)
+        units = torch.tensor([TYPICAL[metric] for metric in config.metrics]).view(1, -1, 1, 1)
+        self.register_buffer("units", units)
 
-    def forward(self, noisy: Tensor, denoised: Tensor, guides: Tensor | None = None) -> Tensor:
-        """Predict the error of `denoised` against a reference that nobody has.
+    def forward(self, noisy: Tensor, denoised: Tensor, deviation: Tensor | None = None) -> Tensor:
+        """Predict the errors of `denoised` against a reference that nobody has.
 
         Args:
-            noisy: exposed colors, finite [B,3,H,W].
+            noisy: exposed colors, finite [B,3,H,W]; sides multiples of the fold.
             denoised: the same, denoised.
-            guides: further planes [B,G,H,W], if the network was built for them.
+            deviation: `features.relative_deviation` of the noisy color [B,1,H,W], or `UNKNOWN`
+                everywhere; if the predictor reads it.
 
         Returns:
-            The error map, never negative [B,1,H,W].
+            An error map for each metric, never negative [B,M,H,W].
         """
         seen = [signed_log(noisy), signed_log(denoised)]
-        if guides is not None:
-            seen.append(guides)
-        features = self.blocks(self.first(torch.cat(seen, dim=1)))
+        if self.reads_deviation:
+            assert deviation is not None
+            seen.append(deviation)
+        folded = functional.pixel_unshuffle(torch.cat(seen, dim=1), self.fold)
+        features = self.last(functional.relu(self.blocks(self.first(folded))))
         # Metrics are not negative; a ReLU here could die on images without error.
-        return functional.softplus(self.last(functional.relu(features)))
+        errors = functional.softplus(functional.pixel_shuffle(features, self.fold))
+        return errors * self.units
 
     @property
     def footprint(self) -> int:
         """How far, in pixels, an output pixel can see in each direction."""
-        return 2 + 2 * len(self.blocks)
+        fold = self.config.fold
+        return fold * (2 + 2 * self.config.blocks) + fold - 1
 
-
-def error_predictors(
-    metrics: tuple[str, ...] = GUIDING_METRICS, channels: int = 32, guides: int = 0
-) -> nn.ModuleDict:
-    """An `ErrorPredictor` for each metric: nothing is shared, so that each can be trained alone."""
-    return nn.ModuleDict({metric: ErrorPredictor(channels, guides) for metric in metrics})
+    @property
+    def bytes_per_pixel(self) -> int:
+        """Memory that a pixel takes at the peak, roughly."""
+        planes = 4 * self.config.channels / self.config.fold**2 + 6 + 2 * len(self.config.metrics)
+        return round(4 * planes)
