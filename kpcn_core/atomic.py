@@ -1,7 +1,7 @@
 """Files that appear whole or not at all. Standard library only."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -13,7 +13,9 @@ STEM = 32  # characters of a target's name that its temporary file has
 
 
 @contextmanager
-def replaced(path: Path, overwrite: bool = False) -> Iterator[Path]:
+def replaced(
+    path: Path, overwrite: bool = False, ready: Callable[[Path], object] | None = None
+) -> Iterator[Path]:
     """Give a temporary path to write to; on success it becomes `path`, else it is removed.
 
     The temporary file lies in the folder of `path` (which is made if need be), has the same suffix,
@@ -22,6 +24,7 @@ def replaced(path: Path, overwrite: bool = False) -> Iterator[Path]:
     Args:
         path: the file to make.
         overwrite: replace a file that is there already.
+        ready: called with the temporary file when it is complete, before it becomes `path`.
 
     Raises:
         UnwritableFile: `path` exists and may not be replaced, is no plain file or is read-only; or
@@ -35,6 +38,8 @@ def replaced(path: Path, overwrite: bool = False) -> Iterator[Path]:
         temporary.touch(exist_ok=False)
         yield temporary
         _flush(temporary)
+        if ready is not None:
+            ready(temporary)
         temporary.replace(target)
     except OSError as error:
         reason = str(error.strerror or error).rstrip(".")

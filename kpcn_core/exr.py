@@ -1,6 +1,6 @@
 """Frames from and to EXR files (docs/formats.md)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -135,13 +135,17 @@ def read_channels(path: Path, channels: Sequence[Channel]) -> Pixels:
 
 
 def write(
-    target: Path, frame: Frame, aovs: Sequence[str] = ("color",), overwrite: bool = False
+    target: Path,
+    frame: Frame,
+    aovs: Sequence[str] = ("color",),
+    overwrite: bool = False,
+    ready: Callable[[Path], object] | None = None,
 ) -> None:
     """Write the file that a frame was read from, with some AOVs and its further layers replaced.
 
     Everything else is as in that file: parts, windows, order and types of channels, tiles,
     metadata, and every other channel bit by bit. Compression too, unless it is lossy (B44, DWA):
-    see docs/formats.md. The file appears whole or not at all.
+    see docs/formats.md. The file appears whole or not at all; `ready` is that of `atomic.replaced`.
 
     Raises:
         MissingAov: an AOV was not read from one layer of the file as it is, but computed.
@@ -157,7 +161,7 @@ def write(
         _replace(file, frame, channels, frame.layers[layer])
     for part in file.parts:
         make_lossless(part, target)
-    save(target, file, overwrite=overwrite)
+    save(target, file, overwrite=overwrite, ready=ready)
 
 
 def write_frame(

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -71,13 +71,19 @@ def open_header(path: Path) -> OpenEXR.File:
     return file
 
 
-def save(target: Path, file: OpenEXR.File, *, overwrite: bool) -> None:
+def save(
+    target: Path,
+    file: OpenEXR.File,
+    *,
+    overwrite: bool,
+    ready: Callable[[Path], object] | None = None,
+) -> None:
     """Write a file; it appears whole or not at all.
 
     Raises:
         UnwritableFile: see `atomic.replaced`.
     """
-    with replaced(target, overwrite) as temporary:
+    with replaced(target, overwrite, ready) as temporary:
         try:
             file.write(str(temporary))
         except RuntimeError as error:  # what OpenEXR raises when the disk is full

@@ -81,8 +81,8 @@ class FarmJob:
         """The frames to denoise; raises if they cannot be."""
         if VIEW.search(self.pattern):
             raise UnknownName(f"{self.pattern}: write a job for each view, with its name.")
-        overwrite, resume = (flag in self.options for flag in ("--overwrite", RERUN))
-        shots(self.pattern, self.output, self.frames, overwrite=overwrite, resume=resume)
+        overwrite = "--overwrite" in self.options
+        shots(self.pattern, self.output, self.frames, overwrite=overwrite, resume=True)
         return sorted(number for number, _ in expand(self.pattern, self.frames))
 
     def _name(self) -> str:

@@ -3,6 +3,9 @@
 Files are told apart by name, size and time of change, as make and rsync do; reading them again
 would cost as much as denoising. Times are only compared for equality, so it does not matter whether
 the clocks of two machines agree.
+
+The note is written first, when the file is complete but has not yet its name. So a file that we
+wrote is known as ours, whenever we are killed.
 """
 
 import hashlib
@@ -32,28 +35,32 @@ def made_of(inputs: Iterable[Path], settings: Mapping[str, object]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=list).encode()).hexdigest()
 
 
-def record(target: Path, fingerprint: str) -> None:
-    """Note what a file that was just written is made of.
+def record(target: Path, fingerprint: str, written: Path | None = None) -> None:
+    """Note what a file is made of; until it has its name, its predecessor stays known as ours too.
+
+    Args:
+        target: the file.
+        fingerprint: what it is made of.
+        written: where its content lies as yet; None for its place.
 
     Raises:
         UnwritableFile: the note cannot be written.
     """
-    content = {"made_of": fingerprint, "is": _stamp(target)}
+    content = {"made_of": fingerprint, "is": _stamp(written or target, target.name)}
+    if written and is_ours(target):
+        content["was"] = _stamp(target)
     with replaced(beside(target, "json"), overwrite=True) as temporary:
         temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 
 def is_current(target: Path, fingerprint: str) -> bool:
     """Whether the file is there, as it was written, made of the same."""
-    return _recorded(target).get("made_of") == fingerprint and is_ours(target)
+    return _recorded(target).get("made_of") == fingerprint and _is(target, "is")
 
 
 def is_ours(target: Path) -> bool:
-    """Whether the file is there and nobody changed it since it was recorded."""
-    try:
-        return _recorded(target).get("is") == _stamp(target)
-    except UnreadableFile:
-        return False
+    """Whether the file is there, and nobody changed it since we wrote it."""
+    return _is(target, "is") or _is(target, "was")
 
 
 def check_unchanged(source: Path, before: str, after: str) -> None:
@@ -86,10 +93,17 @@ def _recorded(target: Path) -> dict[str, object]:
     return content if isinstance(content, dict) else {}
 
 
-def _stamp(path: Path) -> list[str | int]:
+def _is(target: Path, which: str) -> bool:
+    try:
+        return _recorded(target).get(which) == _stamp(target)
+    except UnreadableFile:
+        return False
+
+
+def _stamp(path: Path, name: str = "") -> list[str | int]:
     """Name, bytes, and when it was changed: in microseconds, since not every share keeps more."""
     try:
         found = path.stat()
     except OSError as error:
         raise UnreadableFile(f"{path}: cannot be read: {error.strerror}.") from error
-    return [path.name, found.st_size, found.st_mtime_ns // 1000]
+    return [name or path.name, found.st_size, found.st_mtime_ns // 1000]

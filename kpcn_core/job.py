@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from kpcn_core.errors import KpcnError
+from kpcn_core.errors import KpcnError, UnwritableFile
 from kpcn_core.sequence_window import window_reach
 from kpcn_core.settings import DEFAULT_MEMORY
 
@@ -66,9 +67,40 @@ class Job:
         """All frames that a window may look at, in order."""
         return self.shot or [source for source, _ in self.files]
 
+    @cached_property
+    def _places(self) -> dict[Path, int]:
+        return {path: index for index, path in enumerate(self.frames)}
+
+    def has(self, source: Path) -> bool:
+        """Whether a file is one of `frames`."""
+        return source in self._places
+
+    def place(self, source: Path) -> int:
+        """Which of `frames` a file is."""
+        return self._places[source]
+
+    def check_in_place(self) -> None:
+        """Raise if a window would see frames that were replaced before it came to them.
+
+        Raises:
+            UnwritableFile: the outputs are inputs, and this is not the whole shot in order.
+        """
+        if not self.overwrite or window_reach(self.window) == 0:
+            return
+        if [source for source, _ in self.files] == list(self.frames):
+            return
+        read = {path.resolve() for path in self.frames}
+        for _, target in self.files:
+            if target.resolve() in read:
+                raise UnwritableFile(
+                    f"{target}: would replace a frame that windows of other frames read. In place, "
+                    f"a window needs the whole shot in one run. Leave out --frames, use --window "
+                    f"1, or name another output."
+                )
+
     def read_for(self, source: Path) -> list[Path]:
         """Every file that the output of an input depends on."""
         reach, frames = window_reach(self.window), self.frames
-        index = frames.index(source)
+        index = self.place(source)
         around = frames[max(0, index - reach) : index + reach + 1]
         return [*around, *([self.masks[source]] if source in self.masks else [])]

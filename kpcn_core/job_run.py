@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +70,7 @@ class JobRun:
 
     Raises:
         InvalidAsymmetry, UnknownName: the job cannot be done.
+        UnwritableFile: see `Job.check_in_place`.
     """
 
     def __init__(self, job: Job, denoiser: Denoiser, keep: bool = False) -> None:
@@ -78,6 +79,7 @@ class JobRun:
                 f"The asymmetry layer '{job.asymmetry_layer}' has no effect with an asymmetry of "
                 f"1. Say how conservative it shall be where the layer is 1: --asymmetry 4."
             )
+        job.check_in_place()
         self.job = job
         self.denoiser = denoiser
         self.keep = keep
@@ -103,8 +105,10 @@ class JobRun:
         result = self.denoise(turn.source, progress)
         if job.resume:
             fingerprint.check_unchanged(turn.source, turn.made_of, self.made_of(turn.source))
-        exr.write(turn.target, result, job.aovs, overwrite=self._may_replace(turn.target))
-        if job.resume:
+        note = partial(fingerprint.record, turn.target, turn.made_of) if job.resume else None
+        exr.write(turn.target, result, job.aovs, self._may_replace(turn.target), note)
+        if job.resume and not fingerprint.is_current(turn.target, turn.made_of):
+            # Where a file's time changes with its name, as on some shares.
             fingerprint.record(turn.target, turn.made_of)
 
     def _may_replace(self, target: Path) -> bool:
@@ -115,7 +119,7 @@ class JobRun:
         """One denoised frame of the job."""
         asymmetry = self._asymmetry(source)
         if self.reach or self.keep:
-            return self.sequence.denoise(self.job.frames.index(source), asymmetry, progress)
+            return self.sequence.denoise(self.job.place(source), asymmetry, progress)
         frame, settings = self._read(source), self._settings
         return self.denoiser.denoise(
             frame,
@@ -151,7 +155,7 @@ class JobRun:
             for one in (self.job, job)
         )  # fmt: skip
         return mine == theirs and all(
-            source in self.job.frames and self.sequence.keeps(self.job.frames.index(source))
+            self.job.has(source) and self.sequence.keeps(self.job.place(source))
             for source, _ in job.files
         )
 
@@ -189,7 +193,7 @@ class JobRun:
 
     def _read_moving(self, path: Path) -> Frame:
         """A frame, with estimated motion where it has none."""
-        index = self.job.frames.index(path)
+        index = self.job.place(path)
         numbers = range(max(0, index - 1), min(index + 2, len(self.job.frames)))
         found = self._plain.of(numbers)
         following = found[-1] if numbers[-1] > index else None

@@ -22,6 +22,7 @@ from kpcn_core.protocol import (
     Render,
 )
 from kpcn_core.protocol_fields import Message
+from kpcn_core.sequence_views import VIEW, views
 from kpcn_core.settings import DEFAULT_MEMORY, DEFAULT_MODEL
 
 INTERVAL = 0.05  # seconds between two messages about the tiles of a frame
@@ -47,12 +48,12 @@ class Engine:
 
     def denoise(self, job: Identity, asked: Denoise, check: Check) -> Denoised:
         """Denoise a frame or a range as `kpcn denoise` does; errors as there."""
-        jobs = _jobs(asked)
+        found = jobs(asked)
         denoiser = self._denoiser(asked.model or DEFAULT_MODEL)
         check()
         self._kept = []  # features of two jobs need not fit into memory together
         # In tiles of a given size, frames are done as the command does them, bit for bit.
-        self._kept = [JobRun(one, denoiser, keep=one.tile is None) for one in jobs]
+        self._kept = [JobRun(one, denoiser, keep=one.tile is None) for one in found]
         return self._run(job, asked, self._kept, check)
 
     def render(self, job: Identity, asked: Render, check: Check) -> Denoised:
@@ -62,7 +63,7 @@ class Engine:
             NotCached: nothing that fits is kept.
             KpcnError: as for `denoise`.
         """
-        runs = [self._again(one) for one in _jobs(asked)]
+        runs = [self._again(one) for one in jobs(asked)]
         return self._run(job, asked, runs, check)
 
     def _again(self, job: Job) -> JobRun:
@@ -116,7 +117,7 @@ class Engine:
         return self._loaded[1]
 
 
-def _jobs(asked: Denoise) -> list[Job]:
+def jobs(asked: Denoise) -> list[Job]:
     """A job for each shot that is asked for."""
     if asked.error_map:
         raise Unsupported("No network that predicts error maps is installed. Ask without one.")
@@ -153,16 +154,29 @@ def _jobs(asked: Denoise) -> list[Job]:
 
 
 def _masks(asked: Denoise) -> dict[Path, Path]:
-    """Input to the file with its asymmetry layer, frame by frame."""
+    """Input to the file with its asymmetry layer: view by view, frame by frame."""
     if asked.asymmetry_input is None:
         return {}
-    inputs = dict(sequence.expand(asked.input, asked.frames))
-    found = dict(sequence.expand(asked.asymmetry_input, asked.frames))
+    each_view = VIEW.search(asked.asymmetry_input)
+    pairs = (
+        views(asked.input, asked.asymmetry_input)
+        if each_view
+        else [(one, asked.asymmetry_input) for one, _ in views(asked.input, asked.output)]
+    )
+    found: dict[Path, Path] = {}
+    for pattern, masks in pairs:
+        found |= _masks_of(pattern, masks, asked.frames)
+    return found
+
+
+def _masks_of(pattern: str, masks: str, frames: str | None) -> dict[Path, Path]:
+    inputs = dict(sequence.expand(pattern, frames))
+    found = dict(sequence.expand(masks, frames))
     lacking = sorted(inputs.keys() - found.keys())
     if lacking:
         raise MissingFrames(
-            f"{asked.asymmetry_input}: no asymmetry for the frames "
-            f"{', '.join(map(str, lacking))}; every frame of {asked.input} needs one."
+            f"{masks}: no asymmetry for the frames {', '.join(map(str, lacking))}; "
+            f"every frame of {pattern} needs one."
         )
     return {path: found[number] for number, path in inputs.items()}
 

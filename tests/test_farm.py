@@ -102,11 +102,18 @@ def test_every_kind_of_range_is_a_valid_job(shot: Shot, frames: str) -> None:
         ({"options": ("--source", "{{Param.X}}")}, UnknownName, "two braces"),
         ({"output": "/nowhere/c.####.exr"}, UnwritableFile, "does not exist"),
         ({"output": "c.exr"}, UnknownName, "placeholder"),
+        (
+            {"output": "noisy.####.exr", "options": ("--overwrite", "--window", "3")},
+            UnwritableFile,
+            "would replace the input",
+        ),
     ],
 )
 def test_what_cannot_be_a_job(
     shot: Shot, changes: dict[str, Any], error: type[KpcnError], expected: str
 ) -> None:
+    if "output" in changes:
+        changes = changes | {"output": str(shot.folder / changes["output"])}
     with pytest.raises(error, match=expected):
         job(shot, **changes).template()
 

@@ -97,3 +97,26 @@ def test_a_file_that_is_replaced_meanwhile_is_an_error(files: tuple[Path, Path])
 def test_a_missing_input_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UnreadableFile, match=r"none\.exr: cannot be read: No such file"):
         made_of([tmp_path / "none.exr"], SETTINGS)
+
+
+def test_a_file_and_its_predecessor_are_ours_whenever_we_are_killed(
+    files: tuple[Path, Path],
+) -> None:
+    _, target = files
+    record(target, "made of that")
+    new = target.with_name(".new.exr")
+    new.write_bytes(b"cleaner")
+    record(target, "made of this", new)
+    assert is_ours(target)
+    assert not is_current(target, "made of this")
+    assert not is_current(target, "made of that")
+    new.replace(target)
+    assert is_current(target, "made of this")
+
+
+def test_a_note_before_the_file_makes_no_others_file_ours(files: tuple[Path, Path]) -> None:
+    _, target = files
+    new = target.with_name(".new.exr")
+    new.write_bytes(b"cleaner")
+    record(target, "made of this", new)
+    assert not is_ours(target)

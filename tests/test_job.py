@@ -3,6 +3,7 @@
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from kpcn_core import exr
 from kpcn_core.denoiser import Denoiser
-from kpcn_core.errors import InvalidAsymmetry, KpcnError, MissingAov, UnknownName, UnreadableFile
+from kpcn_core.errors import (
+    InvalidAsymmetry,
+    KpcnError,
+    MissingAov,
+    UnknownName,
+    UnreadableFile,
+    UnwritableFile,
+)
 from kpcn_core.exr_file import layer_set, open_header
 from kpcn_core.frame import Pixels
 from kpcn_core.job import Job, Outcome
@@ -195,3 +203,29 @@ def test_a_window_ends_with_a_warning_at_a_frame_that_lacks_a_layer(
 def test_an_even_window_is_refused(job: Job, denoiser: Denoiser) -> None:
     with pytest.raises(UnknownName, match="odd number of frames"):
         outcomes(replace(job, window=4), denoiser)
+
+
+def in_place(job: Job, **changes: Any) -> Job:
+    files = [(source, source) for source, _ in job.files]
+    return replace(job, files=files, shot=[source for source, _ in files], **changes)
+
+
+def test_in_place_a_window_sees_no_frame_that_was_denoised_before(
+    job: Job, denoiser: Denoiser
+) -> None:
+    expected = colors(replace(job, window=3), denoiser)
+    for ours, other in zip(colors(in_place(job, window=3), denoiser), expected, strict=True):
+        assert_array_equal(ours, other)
+
+
+@pytest.mark.parametrize("order", [[0, 1], [1], [2, 1, 0]])
+def test_in_place_a_window_over_a_part_of_a_shot_is_refused(
+    job: Job, denoiser: Denoiser, order: list[int]
+) -> None:
+    whole = in_place(job, window=3)
+    part = replace(whole, files=[whole.files[index] for index in order])
+    before = [source.read_bytes() for source, _ in whole.files]
+    with pytest.raises(UnwritableFile, match="a window needs the whole shot in one run"):
+        outcomes(part, denoiser)
+    assert [source.read_bytes() for source, _ in whole.files] == before
+    assert not any(one.error for one in outcomes(replace(part, window=1), denoiser))

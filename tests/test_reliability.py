@@ -2,6 +2,7 @@
 
 import json
 import math
+import multiprocessing
 import os
 import resource
 import signal
@@ -13,16 +14,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import OpenEXR
 import pytest
+import torch
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kpcn_core import exr, weights
+from kpcn_core import exr, fingerprint, weights
 from kpcn_core.atomic import replaced
+from kpcn_core.cli.main import main
+from kpcn_core.denoiser import Denoiser
 from kpcn_core.errors import InvalidWeights, KpcnError, UnreadableFile, UnwritableFile
 from kpcn_core.fingerprint import is_ours, record
 from tests.frames import random_frame
 from tests.networks import random_network
+from tests.shots import make_shot
 
 # Stops for good at a stage of a write, and says so.
 WRITER = """
@@ -91,12 +98,62 @@ def test_asked_to_stop_it_leaves_nothing_half_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_killed_between_a_file_and_its_note_the_file_is_made_again(tmp_path: Path) -> None:
-    target = tmp_path / "out.exr"
-    target.write_bytes(OLD)
-    record(target, "made of this")
-    target.write_bytes(NEW)  # the new file appeared; its note did not
-    assert not is_ours(target)
+def die(*_: object, **__: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_at(stage: str) -> None:
+    """Let this process die where it comes to a stage of its first frame."""
+    rename = Path.replace
+
+    def renamed(path: Path, target: Path) -> None:
+        if path.suffix == ".exr" and stage == "noted":
+            die()
+        rename(path, target)
+        if path.suffix == ".exr":
+            die()
+
+    owner, name, value = {
+        "reading": (exr, "read", die),
+        "denoising": (Denoiser, "denoise", die),
+        "writing": (OpenEXR.File, "write", die),
+        "written": (os, "fsync", die),
+        "flushed": (fingerprint, "record", die),
+        "noted": (Path, "replace", renamed),
+        "renamed": (Path, "replace", renamed),
+    }[stage]
+    setattr(owner, name, value)
+
+
+STAGES = ("reading", "denoising", "writing", "written", "flushed", "noted", "renamed")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_killed_at_any_stage_of_a_frame_a_second_run_finishes(tmp_path: Path, stage: str) -> None:
+    """Outputs of other options are there, and ours: the second run may replace them."""
+    shot = make_shot(tmp_path)
+    command = ["denoise", shot.noisy, "-o", str(tmp_path / "clean.####.exr"), "--resume"]
+    command += ["--model", shot.model, "--device", "cpu"]
+
+    def written(*options: str) -> list[bytes]:
+        result = CliRunner().invoke(main, [*command, *options])
+        assert result.exit_code == 0, result.output
+        return [path.read_bytes() for path in shot.outputs("clean")]
+
+    expected, old = written(), written("--asymmetry", "4")
+
+    def killed() -> None:
+        torch.set_num_threads(1)  # no other thread survives a fork
+        kill_at(stage)
+        CliRunner().invoke(main, command)
+
+    process = multiprocessing.get_context("fork").Process(target=killed)
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    for path, whole in zip(shot.outputs("clean"), zip(old, expected, strict=True), strict=True):
+        assert path.read_bytes() in whole
+    assert written() == expected
 
 
 @contextmanager
