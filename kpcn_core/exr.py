@@ -30,7 +30,7 @@ from kpcn_core.exr_layers import layer_channels
 from kpcn_core.frame import Frame, Pixels, Window
 from kpcn_core.layer import Channel, LayerSet
 from kpcn_core.mapping import Found, find_aovs
-from kpcn_core.memory import explained
+from kpcn_core.memory import exhausted, free
 from kpcn_core.source import Source
 
 # In our own files these keep 32 bits also where the rest has 16.
@@ -87,8 +87,10 @@ def read(path: Path, source: str = "auto", layers: Mapping[str, str] | None = No
         UnknownName: no such source or AOV.
         OutOfMemory: the pixels do not fit into memory.
     """
-    with explained(path):
+    try:
         return _read(path, source, layers or {})
+    except MemoryError as error:
+        raise exhausted(path, free()) from error
 
 
 def _read(path: Path, source: str, layers: Mapping[str, str]) -> Frame:

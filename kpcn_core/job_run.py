@@ -11,11 +11,11 @@ import numpy as np
 from kpcn_core import __version__, exr, fingerprint, weights
 from kpcn_core.claims import Turn, turns
 from kpcn_core.denoiser import Denoiser
+from kpcn_core.device_memory import explained
 from kpcn_core.errors import InvalidAsymmetry, KpcnError, UnreadableFile
 from kpcn_core.exr_further import read_further, read_mask
 from kpcn_core.frame import Frame
 from kpcn_core.job import Job, Outcome
-from kpcn_core.memory import explained
 from kpcn_core.optical_flow import with_flow
 from kpcn_core.sequence_denoiser import SequenceDenoiser
 from kpcn_core.sequence_window import FrameCache, window_reach

@@ -1,10 +1,6 @@
-"""How much memory is left, and how its end looks."""
+"""How much memory the machine has left, and the error for its end."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-
-import torch
 
 from kpcn_core.errors import OutOfMemory
 
@@ -16,63 +12,32 @@ CGROUP_FILES = (
     ("memory.max", "memory.current", "inactive_file"),
     ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 )
-CPU = torch.device("cpu")
-REFUSALS = ("can't allocate memory", "not enough memory", "out of memory")
 
 
-def available(device: torch.device) -> int | None:
-    """Bytes that can still be taken on a device; None where the system does not say.
+def free() -> int | None:
+    """Bytes that this process can still take; None where the system does not say.
 
-    On the CPU the least of what the machine has and what the limits of its control groups, such as
-    a container's or a farm's, leave. Beyond those no allocation fails: the process is killed.
+    The least of what the machine has and what the limits of its control groups, such as a
+    container's or a farm's, leave. Beyond those no allocation fails: the process is killed.
     """
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return free + unused
     known = [left for left in (_of_machine(), *_of_cgroups()) if left is not None]
     return min(known, default=None)
 
 
-def is_exhausted(error: BaseException) -> bool:
-    """Whether an error says that memory could not be had, on any device."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    # What torch raises for the CPU's memory has no class of its own.
-    return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in REFUSALS)
-
-
-def exhausted(label: object, device: torch.device = CPU, tried: str = "") -> OutOfMemory:
+def exhausted(label: object, left: int | None, device: str = "cpu", tried: str = "") -> OutOfMemory:
     """The error for a person.
 
     Args:
         label: what could not be done for lack of memory.
+        left: bytes that are still free, if that is known.
         device: whose memory it is.
         tried: what was done to do with less.
     """
-    left = available(device)
-    free = "" if left is None else f"; {gib(left)} are free by now"
+    still = "" if left is None else f"; {gib(left)} are free by now"
     return OutOfMemory(
-        f"{label}: the memory of the device '{device}' is not enough{tried}{free}. "
+        f"{label}: the memory of the device '{device}' is not enough{tried}{still}. "
         f"Close other programs, use a shorter --window, or another --device."
     )
-
-
-@contextmanager
-def explained(label: object, device: torch.device = CPU) -> Iterator[None]:
-    """Turn the end of memory in a block into an error for a person.
-
-    Raises:
-        OutOfMemory: memory could not be had.
-    """
-    try:
-        yield
-        return
-    except Exception as error:
-        if not is_exhausted(error):
-            raise
-    # Not from the handler: the first error would keep what was allocated until then.
-    raise exhausted(label, device)
 
 
 def gib(size: int) -> str:

@@ -6,8 +6,9 @@ from typing import TypeVar
 
 import torch
 
+from kpcn_core.device_memory import free, is_exhausted
 from kpcn_core.frame import Frame
-from kpcn_core.memory import available, exhausted, gib, is_exhausted
+from kpcn_core.memory import exhausted, gib
 from kpcn_core.settings import Settings
 from kpcn_core.tiling import Tile, tile_size, tiles
 
@@ -69,7 +70,7 @@ class TileBudget:
 
     def _memory(self, frame: Frame, asked: int) -> int:
         """What tiles may take. A GPU says when it is full; on the CPU we would be killed."""
-        left = available(self._device) if self._device.type == "cpu" else None
+        left = free(self._device) if self._device.type == "cpu" else None
         if left is None or left >= min(asked, self._need * frame.size[0] * frame.size[1]):
             return asked
         log.warning(
@@ -82,7 +83,7 @@ class TileBudget:
         half = min(side, max(frame.size)) // 2
         if half < SMALLEST:
             tried = f", not even for tiles of {min(side, max(frame.size))} pixels"
-            raise exhausted(frame.label, self._device, tried)
+            raise exhausted(frame.label, free(self._device), str(self._device), tried)
         log.warning("%s: out of memory; again in tiles of %d pixels", frame.label, half)
         self._largest = half
         if self._device.type == "cuda":

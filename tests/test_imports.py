@@ -28,8 +28,9 @@ LAYERS = (
         "jsonrpc",
         "protocol",
         "sequence_pattern",
+        "memory",
     },
-    {"ops", "frame", "device", "memory", "client", "host"},
+    {"ops", "frame", "device", "client", "host"},
     {
         "weights",
         "tiling",

@@ -145,7 +145,7 @@ def test_what_is_free_decides_before_anything_fails(
 ) -> None:
     """Beyond the limit of a container nothing fails: the process is killed."""
     limit = 200 * 200 * denoiser.network.bytes_per_pixel
-    monkeypatch.setattr(tile_budget, "available", lambda _: limit)
+    monkeypatch.setattr(tile_budget, "free", lambda _: limit)
     with full_beyond(220 * 220, MemoryError()) as tried:
         denoiser.denoise(random_frame(256, 256))
     assert len(tried) > 1
@@ -182,10 +182,10 @@ def test_the_limits_of_control_groups_count(
     (tmp_path / "own").write_text(own)
     monkeypatch.setattr(memory, "OWN_CGROUP", tmp_path / "own")
     monkeypatch.setattr(memory, "CGROUPS", tmp_path)
-    assert memory.available(torch.device("cpu")) == 2000
+    assert memory.free() == 2000
 
 
 def test_a_system_that_does_not_say_has_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "OWN_CGROUP", Path("/nowhere"))
     monkeypatch.setattr(memory, "MEMINFO", Path("/nowhere"))
-    assert memory.available(torch.device("cpu")) is None
+    assert memory.free() is None

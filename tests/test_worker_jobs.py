@@ -22,9 +22,14 @@ def stereo(tmp_path: Path) -> Path:
 
 
 def request(folder: Path, mask: str, frames: str | None = None) -> Denoise:
-    paths = (str(folder / name) for name in ("in_%V.#.exr", "out_%V.#.exr"))
-    mask = str(folder / mask)
-    return Denoise(*paths, frames, asymmetry=2, asymmetry_layer="A", asymmetry_input=mask)
+    return Denoise(
+        str(folder / "in_%V.#.exr"),
+        str(folder / "out_%V.#.exr"),
+        frames,
+        asymmetry=2.0,
+        asymmetry_layer="A",
+        asymmetry_input=str(folder / mask),
+    )
 
 
 def test_every_view_has_its_own_asymmetry(stereo: Path) -> None:
