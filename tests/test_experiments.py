@@ -9,14 +9,26 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
+from kpcn_core import exr, weights
+from tests.frames import random_frame
 from tests.networks import small_config
 from tests.training_data import make_dataset
 from training.config import BatchConfig, TrainingConfig
 from training.errors import InvalidDataset
-from training.experiments import convergence, mirror_descent
+from training.experiments import convergence, mirror_descent, scales
 from training.experiments.convergence import Row, Stopwatch, curves, held_out, table
 
 CPU = torch.device("cpu")
+SHALLOW = """
+base = "shallow"
+[network]
+channels = [4]
+[batches]
+size = 1
+crop = 32
+[run]
+validation_views = 0
+"""
 COLORS, CENTRED = mirror_descent.PIXELS.values()
 
 
@@ -116,3 +128,38 @@ def test_data_without_held_out_views_are_refused(tmp_path: Path) -> None:
     data = make_dataset(tmp_path / "data", range(1, 2)).folder
     with pytest.raises(InvalidDataset, match="no held-out view"):
         held_out(data, 1, [2])
+
+
+def test_a_low_pass_keeps_blotches_and_removes_noise() -> None:
+    torch.manual_seed(0)
+    flat = torch.full((1, 3, 64, 64), 0.5)
+    noise = flat + 0.2 * torch.randn_like(flat)
+    blotch = flat.clone()
+    blotch[..., 16:48, 16:48] *= 1.4
+    reference = flat
+    noisy, noisy_coarse = scales.errors(noise, reference)
+    blotchy, blotchy_coarse = scales.errors(blotch, reference)
+    assert noisy_coarse < 0.15 * noisy
+    assert blotchy_coarse > 0.8 * blotchy
+    assert scales.errors(reference, reference) == (0, 0)
+
+
+def test_depth_and_scales_are_trained_in_parts_and_measured_on_every_frame(tmp_path: Path) -> None:
+    make_dataset(tmp_path / "data")
+    for seed, name in ((0, "room_8"), (1, "room_reference")):
+        exr.write_frame(tmp_path / f"{name}.exr", random_frame(32, 48, seed))
+    (tmp_path / "small.toml").write_text(SHALLOW)
+    words = [str(tmp_path / name) for name in ("data", "run", ".")]
+    more = ["--scenes", "room", "--blocks", "1", "2", "--steps", "2", "1", "--device", "cpu"]
+    scales.main([*words, *more, "--config", str(tmp_path / "small.toml")])
+    text = (tmp_path / "run" / "table.md").read_text()
+    assert "| 1 blocks" in text
+    assert "| 2 blocks" in text
+    # Frozen: what the first stage learned is in the second as it was.
+    first, second = (
+        weights.load(tmp_path / "run" / "blocks-1" / f"{stage}.safetensors").state_dict()
+        for stage in ("single-frame", "multi-scale")
+    )
+    changed = {name for name in first if not torch.equal(first[name], second[name])}
+    assert changed
+    assert all(name.startswith("alpha.") for name in changed)
