@@ -1,6 +1,9 @@
 """Set up before any test module is imported."""
 
+import os
 import signal
+
+import torch
 
 from kpcn_core.renderers.mitsuba_variant import use_bundled_llvm
 
@@ -8,3 +11,6 @@ from kpcn_core.renderers.mitsuba_variant import use_bundled_llvm
 use_bundled_llvm()
 # A shell that runs tests in the background lets them, and what they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Triton decides when it is first imported whether its kernels run in the interpreter.
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")

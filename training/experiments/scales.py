@@ -72,8 +72,9 @@ def low_pass(image: Tensor, sigma: float = SIGMA) -> Tensor:
 def errors(color: Tensor, reference: Tensor) -> tuple[float, float]:
     """SMAPE of colors [1,3,H,W] at the reference's exposure, and that of their low frequencies."""
     gain = features.exposure(reference)
-    pair = color * gain, reference * gain
-    return float(smape(*pair)), float(smape(*(low_pass(each) for each in pair)))
+    denoised, wanted = color * gain, reference * gain
+    coarse = smape(low_pass(denoised), low_pass(wanted))
+    return float(smape(denoised, wanted)), float(coarse)
 
 
 def single_scale(network: Network) -> Network:
