@@ -17,12 +17,14 @@ class Entry:
         color: linear radiance, float32 [3,H,W].
         seconds: how long it took to make, if that was measured.
         metrics: name in `METRICS` -> value; empty without a reference.
+        maps: what a file says of each pixel, by what it is ("samples", …) -> [1,H,W].
     """
 
     label: str
     color: Pixels
     seconds: float | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
+    maps: Mapping[str, Pixels] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -40,14 +42,20 @@ class Comparison:
     reference: Pixels | None = None
 
 
-def measured(label: str, color: Pixels, reference: Pixels, seconds: float | None = None) -> Entry:
-    """An entry with every metric.
+def measured(
+    label: str,
+    color: Pixels,
+    reference: Pixels,
+    seconds: float | None = None,
+    maps: Mapping[str, Pixels] | None = None,
+) -> Entry:
+    """An entry with every metric; arguments as its attributes.
 
     Raises:
         InvalidPixels: as `metrics.measure`, with the label.
     """
     try:
-        return Entry(label, color, seconds, measure(color, reference))
+        return Entry(label, color, seconds, measure(color, reference), maps or {})
     except InvalidPixels as error:
         raise InvalidPixels(f"{label}: {error}") from error
 

@@ -1,12 +1,13 @@
 """The shipped sequence, denoised and shown before and after."""
 
-import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from kpcn_core import exr, oidn, provenance, report
 from kpcn_core.atomic import check_writable, replaced
 from kpcn_core.comparison import Comparison, Entry, measured
+from kpcn_core.comparison_images import timed
 from kpcn_core.denoiser import Denoiser
 from kpcn_core.errors import MissingFrames
 from kpcn_core.frame import Frame
@@ -59,12 +60,7 @@ class Demo:
         found = list(self._comparisons(denoiser, step))
         origin = provenance.collect(denoiser.device)
         origin["weights"] = provenance.weights_name(model)
-        text = report.page(
-            "kpcn demo",
-            [comparison for comparison in found if comparison.reference is not None],
-            origin,
-            further=[comparison for comparison in found if comparison.reference is None],
-        )
+        text = report.page("kpcn demo", found, origin)
         page = self.output / PAGE
         with replaced(page, self.overwrite) as temporary:
             temporary.write_text(text, encoding="utf-8")
@@ -75,12 +71,12 @@ class Demo:
         """One a frame, in order; the denoised file is written on the way."""
         for path in self.noisy:
             frame = exr.read(path)
-            clean, seconds = _timed(denoiser.denoise, frame)
+            clean, seconds = timed(partial(denoiser.denoise, frame))
             exr.write(self._target(path), clean, ("color",), overwrite=self.overwrite)
             step(str(self._target(path)))
             reference = path.with_name(path.name.replace(NOISY, REFERENCE, 1))
             if reference.is_file():
-                yield _against(exr.read(reference), frame, clean, seconds)
+                yield _against(path.name, exr.read(reference), frame, clean, seconds)
             else:
                 pair = (Entry("noisy", frame["color"]), Entry("kpcn", clean["color"]))
                 yield Comparison(path.name, pair)
@@ -89,7 +85,9 @@ class Demo:
         return self.output / noisy.name.replace(NOISY, CLEAN, 1)
 
 
-def _against(reference: Frame, noisy: Frame, clean: Frame, seconds: float) -> Comparison:
+def _against(
+    title: str, reference: Frame, noisy: Frame, clean: Frame, seconds: float
+) -> Comparison:
     """The frame with its metrics, and Open Image Denoise beside ours if it is installed."""
     expected = reference["color"]
     entries = [
@@ -98,11 +96,6 @@ def _against(reference: Frame, noisy: Frame, clean: Frame, seconds: float) -> Co
     ]
     if oidn.installed():
         oidn.denoise(noisy)  # the first call loads its network; ours is loaded already
-        theirs, seconds = _timed(oidn.denoise, noisy)
+        theirs, seconds = timed(partial(oidn.denoise, noisy))
         entries.append(measured("OIDN", theirs["color"], expected, seconds))
-    return Comparison("The frame with a reference", entries, expected)
-
-
-def _timed(denoise: Callable[[Frame], Frame], frame: Frame) -> tuple[Frame, float]:
-    start = time.perf_counter()
-    return denoise(frame), time.perf_counter() - start
+    return Comparison(title, entries, expected)

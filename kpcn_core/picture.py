@@ -1,8 +1,5 @@
 """Linear images -> pictures that a screen shows (Pillow, extra "report")."""
 
-import base64
-import io
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -35,19 +32,6 @@ def heat(error: Pixels) -> Picture:
     """An error map [1,H,W] in false color; 0 dark, 1 bright."""
     steps = np.linspace(0.0, 1.0, len(HEAT))
     return _image(np.stack([np.interp(error[0], steps, channel) for channel in HEAT.T], axis=-1))
-
-
-def magnified(picture: Picture, left: int, top: int, side: int, factor: int) -> Picture:
-    """A square of a picture, each pixel a block of factor x factor."""
-    square = picture.crop((left, top, left + side, top + side))
-    return square.resize((side * factor, side * factor), Image.Resampling.NEAREST)
-
-
-def data_uri(picture: Picture) -> str:
-    """The picture as PNG within a URI."""
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def _tensor(color: Pixels) -> torch.Tensor:

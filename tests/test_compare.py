@@ -3,16 +3,18 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from kpcn_core import exr
+from kpcn_core import exr, weights
 from kpcn_core.cli.main import main
 from kpcn_core.frame import Frame
 from kpcn_core.metrics import METRICS
 from tests.frames import random_frame
+from tests.networks import random_network
 
 
 @pytest.fixture
@@ -66,6 +68,61 @@ def test_json_and_page_hold_the_figures(folder: Path) -> None:
     assert {"command", "date", "kpcn", "processor"} <= figures["provenance"].keys()
     page = (folder / "p.html").read_text()
     assert all(f"{value:.4f}" in page for value in noisy["metrics"].values())
+
+
+def test_lambdas_add_a_row_each_and_keep_more_as_they_rise(folder: Path) -> None:
+    weights.save(folder / "random.safetensors", random_network(), {"steps": "0"})
+    words = ("noisy.exr", "--reference", "ref.exr", "--asymmetry", "1,10", "--label", "noisy")
+    result = compare(folder, *words, "--model", "random.safetensors", "--report", "p.html")
+    assert result.exit_code == 0, result.output
+    names = [line.split("|")[1].strip() for line in result.stdout.splitlines()[2:]]
+    assert names == ["noisy", "kpcn, λ = 1", "kpcn, λ = 10"]
+    labels = [layer["label"] for layer in page_layers(folder / "p.html") if not layer["unit"]]
+    assert labels == [*names, "reference"]
+
+
+def test_images_alone_make_a_page_without_figures(folder: Path) -> None:
+    result = compare(folder, "noisy.exr", "clean.exr", "--report", "p.html")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == ""
+    assert len(page_layers(folder / "p.html")) == 2
+    assert "<table>" not in (folder / "p.html").read_text()
+
+
+def test_the_maps_of_a_file_are_on_the_page(folder: Path) -> None:
+    counts = np.full((1, 40, 50), 16, dtype=np.float32)
+    frame = exr.read(folder / "noisy.exr").with_aovs(sample_count=counts)
+    maps = {name: np.full((1, 40, 50), 2, np.float32) for name in ("error", "samples")}
+    exr.write_frame(folder / "adaptive.exr", frame, layers=maps)
+    result = compare(folder, "adaptive.exr", "--reference", "ref.exr", "--report", "p.html")
+    assert result.exit_code == 0, result.output
+    units = [layer["unit"] for layer in page_layers(folder / "p.html") if layer["unit"]]
+    assert units == ["SMAPE", "predicted error", "samples", "samples in all"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["noisy.exr"], "nothing can be measured"),
+        (["noisy.exr", "--json", "m.json", "--report", "p.html"], "nothing can be measured"),
+        (["noisy.exr", "--report", "p.html", "--label", "a", "--label", "b"], "2 times --label"),
+        (["noisy.exr", "noisy.exr", "--report", "p.html"], "Two images have one name"),
+        (["noisy.exr", "--report", "p.html", "--asymmetry", "1;2"], "no list of numbers"),
+        (["noisy.exr", "small.exr", "--report", "p.html"], "found 50x20"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(folder: Path, words: list[str], message: str) -> None:
+    save(folder / "small.exr", random_frame(20, 50))
+    result = compare(folder, *words)
+    assert result.exit_code != 0
+    assert message in result.stderr
+    assert not (folder / "p.html").exists()
+
+
+def page_layers(page: Path) -> Any:
+    """What the page shows of its first frame."""
+    text = page.read_text(encoding="utf-8").partition('id="data">')[2].partition("</script>")[0]
+    return json.loads(text)["frames"][0]["layers"]
 
 
 def test_existing_files_are_replaced_only_on_request(folder: Path) -> None:
