@@ -29,10 +29,12 @@ def load_aovs(found: Mapping[str, Found], channel: ChannelPixels) -> dict[str, P
 
 
 def _combined(where: Found, channel: ChannelPixels) -> Pixels:
-    """Sum of the layers, times the factor [C,H,W]."""
+    """Sum of the layers, times the factor, minus what is taken from it [C,H,W]."""
     total = sum(np.stack([channel(one) for one in term]) for term in where.terms)
     if where.factor:
         total = total * np.stack([channel(one) for one in where.factor])
+    for taken in where.minus:
+        total = total - _combined(taken, channel)
     return np.asarray(total, dtype=np.float32)
 
 

@@ -21,16 +21,19 @@ class Found:
         recipe: how it is made of layers; with the layers' full names.
         terms: for each summed layer its channels, as many as the AOV has.
         factor: channels of the layer to multiply with.
+        minus: where that is which is taken from it.
     """
 
     recipe: Recipe
     terms: tuple[tuple[Channel, ...], ...]
     factor: tuple[Channel, ...] = ()
+    minus: tuple["Found", ...] = ()
 
     @property
     def channels(self) -> tuple[Channel, ...]:
         """All channels that it needs."""
-        return tuple(channel for term in self.terms for channel in term) + self.factor
+        own = tuple(channel for term in self.terms for channel in term) + self.factor
+        return own + tuple(channel for taken in self.minus for channel in taken.channels)
 
 
 def find_aovs(
@@ -111,21 +114,24 @@ def _conventions(source: Source, aov: str, layer: str) -> tuple[Recipe, ...]:
     if layer.startswith("{"):
         return (parse_recipe(layer),)
     convention = source.aovs.get(aov, (Recipe((layer,)),))[0]
-    recipe = replace(convention, layers=(layer,), times=None)
+    recipe = replace(convention, layers=(layer,), times=None, minus=())
     return recipe, replace(recipe, channels=())
 
 
 def _find(aov: Aov, recipe: Recipe, layers: LayerSet, prefix: str) -> Found | None:
     terms = [_term(aov, recipe, layers, prefix + name) for name in recipe.layers]
     factor = _term(aov, recipe, layers, prefix + recipe.times) if recipe.times else None
-    if None in terms or (recipe.times and factor is None):
+    found = [_find(aov, taken, layers, prefix) for taken in recipe.minus]
+    minus = tuple(taken for taken in found if taken)
+    if None in terms or len(minus) < len(found) or (recipe.times and factor is None):
         return None
     names = tuple(prefix + name for name in recipe.layers)
     times = prefix + recipe.times if recipe.times else None
     return Found(
-        replace(recipe, layers=names, times=times),
+        replace(recipe, layers=names, times=times, minus=tuple(one.recipe for one in minus)),
         tuple(term for term in terms if term),
         factor or (),
+        minus,
     )
 
 

@@ -22,11 +22,12 @@ UNITS = ("pixels", "screen", "clip", "width")
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one AOV is made of layers: scale · unit · (sum of layers · times - offset).
+    """How one AOV is made of layers: scale · unit · (sum of layers · times - minus - offset).
 
     Attributes:
         layers: names of the layers that are summed.
         times: layer to multiply the sum with, channel by channel.
+        minus: what is taken from it: layers, sums and products again.
         channels: suffixes to take, in the order of the AOV's channels; empty: the AOV's own.
         scale: factor for each channel, or one for all.
         offset: what the file stores for 0.
@@ -40,6 +41,7 @@ class Recipe:
 
     layers: tuple[str, ...]
     times: str | None = None
+    minus: tuple["Recipe", ...] = ()
     channels: tuple[str, ...] = ()
     scale: tuple[float, ...] = (1.0,)
     offset: float = 0.0
@@ -57,9 +59,10 @@ class Recipe:
 
     def __str__(self) -> str:
         text = " + ".join(layer or "main layer" for layer in self.layers)
-        if self.times is None:
-            return text
-        return f"({text}) x {self.times}" if len(self.layers) > 1 else f"{text} x {self.times}"
+        if self.times is not None:
+            text = f"({text})" if len(self.layers) > 1 else text
+            text = f"{text} x {self.times}"
+        return " - ".join([text, *map(str, self.minus)])
 
 
 @dataclass(frozen=True)
@@ -210,6 +213,7 @@ def _recipe(written: str | dict[str, Any]) -> Recipe:
     scale = values.pop("scale", 1.0)
     recipe = Recipe(
         layers,
+        minus=tuple(map(_recipe, values.pop("minus", ()))),
         channels=tuple(values.pop("channels", ())),
         scale=tuple(map(float, scale)) if isinstance(scale, list) else (float(scale),),
         **values,

@@ -18,6 +18,7 @@ class NoisyScene:
     seed: int
     size: tuple[int, int] = SIZE
     time: int = 0
+    gives_variance = True
 
     def renderer(self, time: int = 0, motion: bool = False) -> "NoisyScene":
         return replace(self, time=time)

@@ -54,8 +54,11 @@ RENDERERS: dict[str, tuple[dict[str, str], str, dict[str, str]]] = {
         {},
         "ViewLayer.Combined:RGB, ViewLayer.DiffCol:RGB, ViewLayer.DiffDir:RGB, "
         "ViewLayer.DiffInd:RGB, "
+        "ViewLayer.Emit:RGB, ViewLayer.Env:RGB, "
         "ViewLayer.Depth:Z, ViewLayer.Vector:XYZW",
         {
+            "specular": "ViewLayer.Combined - (ViewLayer.DiffDir + ViewLayer.DiffInd) "
+            "x ViewLayer.DiffCol - ViewLayer.Emit - ViewLayer.Env",
             "diffuse": "(ViewLayer.DiffDir + ViewLayer.DiffInd) x ViewLayer.DiffCol",
             "depth": "ViewLayer.Depth",
             "backward": "ViewLayer.Vector",
@@ -210,6 +213,15 @@ def test_light_is_the_sum_of_layers_times_color(path: Path) -> None:
         for layer in ("DiffDir", "DiffInd", "DiffCol")
     )
     assert_allclose(frame["diffuse"], (direct + indirect) * color, rtol=1e-6)
+
+
+def test_gloss_is_what_is_left_without_diffuse_light_and_what_is_seen_directly(path: Path) -> None:
+    frame, pixels = rendered(path, "cycles-4")
+    combined, emit, env = (
+        np.stack([pixels[name] for name in rgb(f"ViewLayer.{layer}")])
+        for layer in ("Combined", "Emit", "Env")
+    )
+    assert_allclose(frame["specular"], combined - frame["diffuse"] - emit - env, rtol=1e-5)
 
 
 def test_motion_of_blender_turns_into_pixels_with_y_down(path: Path) -> None:

@@ -47,11 +47,12 @@ class Variation:
         # Its variance stays: only the sum over the channels is used, and a rotation keeps that.
         turned["normal"] = np.tensordot(self.world, turned["normal"], axes=1)
         # Light of another color falls on the surfaces: their albedo is only reordered.
-        turned["albedo"] = turned["albedo"][self.order]
-        turned["albedo_mse"] = turned["albedo_mse"][self.order]
+        for name in {"albedo", "albedo_mse"} & turned.keys():
+            turned[name] = turned[name][self.order]
         for name in COLORS:
             turned[name] = turned[name][self.order] * self.balance
-            turned[f"{name}_mse"] = turned[f"{name}_mse"][self.order] * self.balance**2
+            if f"{name}_mse" in turned:
+                turned[f"{name}_mse"] = turned[f"{name}_mse"][self.order] * self.balance**2
         for name in MOTION & turned.keys():
             turned[name] = self._turned_vectors(turned[name])
         return turned

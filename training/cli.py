@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from kpcn_core.cli.adaptive_options import PixelSize
 from kpcn_core.errors import KpcnError
-
-if TYPE_CHECKING:
-    from training.dataset import Recipe
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
 # Packages of the extra "train".
 EXTRA = ("lightning", "mitsuba", "drjit")
+RENDERERS = ("mitsuba", "cycles", "luxcore")
 UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -109,6 +107,8 @@ def main() -> None:
 @main.command()
 @click.argument("folder", type=FOLDER)
 @click.option("--seeds", type=Seeds(), required=True, help="Scenes to render, e.g. 0-399.")
+@click.option("--renderer", type=click.Choice(RENDERERS), default=RENDERERS[0], show_default=True)
+@click.option("--size", type=PixelSize(), default="192x144", show_default=True)
 @click.option("--spp", type=SampleCounts(), default="2,2,4,8,16,32", show_default=True)
 @click.option(
     "--reach",
@@ -127,24 +127,35 @@ def main() -> None:
 @click.option("--reference-spp", type=click.IntRange(2), default=512, show_default=True)
 @click.option("--reference-time", type=Duration(), help="Enough for a reference, e.g. 60s.")
 @click.option("--max-noise", type=float, default=0.2, show_default=True, help="Of a reference.")
+@click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: all cores]")
+@click.option(
+    "--blender", help="Cycles: Blender, or a Python with bpy.  [default: $KPCN_BLENDER or blender]"
+)
 def render(
     folder: Path,
     seeds: range,
+    renderer: str,
+    size: tuple[int, int],
     spp: tuple[int, ...],
     reach: int,
     around: tuple[int, ...],
     reference_spp: int,
     reference_time: float | None,
     max_noise: float,
+    threads: int | None,
+    blender: str | None,
 ) -> None:
     """Render procedural scenes into FOLDER; goes on where it was stopped."""
     from training import rendering, scenes
+    from training.dataset import Recipe
+    from training.renderers.sources import opened
     from training.signals import stop_requests
 
     goal = rendering.ReferenceGoal(reference_spp, reference_time or float("inf"), limit=max_noise)
-    with stop_requests() as stop:
-        recipe = _recipe(spp, reach, around)
-        made = rendering.render(folder, seeds, scenes.scene, recipe, goal, stop)
+    with stop_requests() as stop, opened(renderer, size, reach, threads, blender) as source:
+        generator = f"training.scenes {scenes.VERSION}"
+        recipe = Recipe(generator, source.version, spp, reach, around, size)
+        made = rendering.render(folder, seeds, source.scene, recipe, goal, stop)
         for seed, entry in made:
             click.echo(
                 f"seed {seed}: {entry.file}, reference {entry.reference_spp} spp, "
@@ -237,18 +248,3 @@ def release(run: Path, output: Path, command: str) -> None:
 
     for key, value in write(run / CHECKPOINT, output, command).items():
         click.echo(f"{key}: {value}")
-
-
-def _recipe(spp: tuple[int, ...], reach: int, around: tuple[int, ...]) -> Recipe:
-    from importlib.metadata import version
-
-    from training import scenes
-    from training.dataset import Recipe
-
-    return Recipe(
-        generator=f"training.scenes {scenes.VERSION}",
-        renderer=f"mitsuba {version('mitsuba')}",
-        spp=spp,
-        reach=reach,
-        around=around,
-    )

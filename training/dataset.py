@@ -29,6 +29,7 @@ class Recipe:
         spp: samples per pixel of the noisy buffers.
         reach: how many frames before and after the centre there are.
         around: samples per pixel of the noisy buffers of each of those.
+        size: (height, width) of the views.
     """
 
     generator: str
@@ -36,6 +37,7 @@ class Recipe:
     spp: tuple[int, ...] = (2, 2, 4, 8, 16, 32)
     reach: int = 0
     around: tuple[int, ...] = (4, 8)
+    size: tuple[int, int] = (144, 192)
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,14 @@ class Manifest:
     def write(self, folder: Path) -> None:
         """Write the manifest of a folder; atomic."""
         with replaced(folder / MANIFEST, overwrite=True) as temporary:
-            temporary.write_text(json.dumps(asdict(self), indent=1))
+            temporary.write_text(json.dumps(self._written(), indent=1))
+
+    def _written(self) -> dict[str, Any]:
+        """Plain values; without a size that is the usual one, which older versions cannot read."""
+        values = asdict(self)
+        if self.recipe.size == Recipe.size:
+            del values["recipe"]["size"]
+        return values
 
     def added(self, seed: int, entry: Entry) -> "Manifest":
         """With one more view."""

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import torch
 
 from kpcn_core import features
-from kpcn_core.errors import KpcnError
+from kpcn_core.errors import KpcnError, RenderFailed
 from kpcn_core.renderers.base import Accumulation, Renderer
+from kpcn_core.renderers.batched import shares, with_spread
 from training import views
 from training.dataset import MANIFEST, Entry, Manifest, Recipe, file_digest
 from training.errors import InvalidDataset, UnsuitableScene
@@ -20,13 +22,20 @@ log = logging.getLogger(__name__)
 
 # References are rendered in passes of this many spp, so that a stop need not wait for long.
 PASS = 64
+# Renders that a pass is split into where the renderer gives no variance, for that of a reference.
+PARTS = 4
 # Random number streams that one view may use, and one frame around it.
 STREAMS = 1000
 FRAME_STREAMS = 20
 
 
 class RenderableScene(Protocol):
-    """What training.scenes gives."""
+    """A view of a scene, as the renderers of `training.renderers` give it."""
+
+    @property
+    def gives_variance(self) -> bool:
+        """Whether its renderer says how noisy its images are."""
+        ...
 
     def renderer(self, time: int = 0, motion: bool = False) -> Renderer:
         """A renderer of the view at a time in frames, with motion AOVs if asked for."""
@@ -85,7 +94,7 @@ def render(
             continue
         start = time.monotonic()
         try:
-            made = _frames(scene(seed), seed, recipe, goal, stop)
+            made = _tried_again(scene(seed), seed, recipe, goal, stop)
         except KpcnError as error:
             log.warning("seed %d: left out: %s", seed, error)
             manifest = manifest.without(seed, str(error))
@@ -121,6 +130,21 @@ def _manifest(folder: Path, recipe: Recipe) -> Manifest:
     return manifest
 
 
+def _tried_again(
+    scene: RenderableScene,
+    seed: int,
+    recipe: Recipe,
+    goal: ReferenceGoal,
+    stop: Callable[[], bool],
+) -> tuple[dict[str, Accumulation], dict[int, dict[str, Accumulation]]] | None:
+    """As `_frames`; once more if the renderer ended, which need not be the scene's fault."""
+    try:
+        return _frames(scene, seed, recipe, goal, stop)
+    except RenderFailed as error:
+        log.warning("seed %d: tried again: %s", seed, error)
+        return _frames(scene, seed, recipe, goal, stop)
+
+
 def _frames(
     scene: RenderableScene,
     seed: int,
@@ -133,7 +157,8 @@ def _frames(
     renderer = scene.renderer(0, moving)
     # The reference first: a scene that is too noisy for one needs nothing else.
     first = STREAMS * seed
-    reference = _reference(renderer, first + len(recipe.spp), goal, stop)
+    parts = 1 if scene.gives_variance else PARTS
+    reference = _reference(renderer, first + len(recipe.spp), goal, stop, parts)
     if reference is None:
         return None
     buffers = {**_buffers(renderer, recipe.spp, first), views.REFERENCE: reference}
@@ -154,7 +179,7 @@ def _buffers(renderer: Renderer, spp: tuple[int, ...], stream: int) -> dict[str,
 
 
 def _reference(
-    renderer: Renderer, stream: int, goal: ReferenceGoal, stop: Callable[[], bool]
+    renderer: Renderer, stream: int, goal: ReferenceGoal, stop: Callable[[], bool], parts: int
 ) -> Accumulation | None:
     """A reference, or None if asked to stop.
 
@@ -167,12 +192,23 @@ def _reference(
         if stop():
             return None
         samples = min(PASS, goal.spp - taken)
-        passed = renderer.render(samples, stream + taken // PASS)
+        passed = _pass(renderer, samples, stream + taken // PASS, parts)
         reference = passed if reference is None else reference.merged(passed)
         taken += samples
         _check_hope(noise(reference) * (taken / goal.spp) ** 0.5, goal)
     _check_hope(noise(reference), goal)
     return reference
+
+
+def _pass(renderer: Renderer, samples: int, stream: int, parts: int) -> Accumulation:
+    """A pass with a variance: the renderer's own, or from the spread of some renders."""
+    if parts == 1:
+        return renderer.render(samples, stream)
+    counts = shares(np.full(renderer.size, samples, np.uint32), parts)
+    seeds = np.random.SeedSequence([stream, parts]).generate_state(parts)
+    return with_spread(
+        [renderer.render(share, int(seed)) for share, seed in zip(counts, seeds, strict=True)]
+    )
 
 
 def noise(accumulation: Accumulation) -> float:

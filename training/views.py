@@ -3,9 +3,9 @@
 A view may come with the frames around it, each as noisy buffers of its own with motion vectors;
 only the centre frame has a reference (paper §6.1).
 
-A file is safetensors. Each buffer has its sample count and, per AOV, the mean and the square root
-of the summed squared deviations. The root is what lets half precision hold a variance: its range
-is that of the colors themselves.
+A file is safetensors. Each buffer has its sample count and, per AOV, the mean and, if the renderer
+gives a variance, the square root of the summed squared deviations. The root is what lets half
+precision hold a variance: its range is that of the colors themselves.
 """
 
 from collections.abc import Mapping, Sequence
@@ -57,7 +57,8 @@ def _arrays(prefix: str, buffers: Buffers) -> dict[str, NDArray[Any]]:
         arrays[f"{prefix}{name}/count"] = compact(buffer.count[None])
         for aov in AOVS:
             arrays[f"{prefix}{name}/mean/{aov}"] = compact(buffer.mean[aov])
-            arrays[f"{prefix}{name}/spread/{aov}"] = compact(np.sqrt(buffer.deviation[aov]))
+            if aov in buffer.deviation:
+                arrays[f"{prefix}{name}/spread/{aov}"] = compact(np.sqrt(buffer.deviation[aov]))
     noisy = [buffer for name, buffer in buffers.items() if name != REFERENCE]
     closest = reduce(Accumulation.merged, noisy).closest
     return arrays | {
@@ -99,7 +100,8 @@ class View:
         self.seed = seed
         try:
             self._file: Any = safe_open(path, framework="numpy")
-            found = [key.removesuffix("/count") for key in self._file.keys() if "/count" in key]  # noqa: SIM118
+            self._names = frozenset(self._file.keys())
+            found = [key.removesuffix("/count") for key in self._names if "/count" in key]
             counts = {name: self._file.get_tensor(f"{name}/count") for name in found}
         except (OSError, SafetensorError) as error:
             raise InvalidDataset(f"{path}: not a view, or damaged: {error}.") from error
@@ -125,6 +127,11 @@ class View:
     def reach(self) -> int:
         """How many frames before and after the centre there are."""
         return max(self.around, default=0)
+
+    @property
+    def has_variance(self) -> bool:
+        """Whether its noisy buffers say how noisy they are."""
+        return self._has_variance(list(self.spp))
 
     def color(self, buffers: Sequence[str]) -> Array:
         """Mean color of merged buffers, whole image [3,H,W]."""
@@ -152,7 +159,8 @@ class View:
             offset: of the frame that they belong to; 0 is the centre.
 
         Returns:
-            Each AOV and its `*_mse` twin (variance of the pixel mean), float32 [3,h,w].
+            Each AOV and its `*_mse` twin (variance of the pixel mean), float32 [3,h,w]; no twins
+            where the renderer gives no variance.
         """
         buffers = [_prefix(offset) + name for name in buffers]
         counts = self._read(buffers, "count", rows, columns)
@@ -160,12 +168,17 @@ class View:
         merged = {}
         for aov in AOVS:
             means = self._read(buffers, f"mean/{aov}", rows, columns)
-            spreads = self._read(buffers, f"spread/{aov}", rows, columns)
             mean = _mean(means, counts)
-            deviation = (spreads**2 + counts * (means - mean) ** 2).sum(axis=0)
             merged[aov] = mean
+            if not self._has_variance(buffers):
+                continue
+            spreads = self._read(buffers, f"spread/{aov}", rows, columns)
+            deviation = (spreads**2 + counts * (means - mean) ** 2).sum(axis=0)
             merged[f"{aov}_mse"] = deviation / np.maximum(total * (total - 1), 1)
         return merged
+
+    def _has_variance(self, buffers: Sequence[str]) -> bool:
+        return all(f"{name}/spread/color" in self._names for name in buffers)
 
     def _read(self, buffers: Sequence[str], key: str, rows: slice, columns: slice) -> Array:
         """One array of several buffers [N,C,h,w]."""

@@ -23,12 +23,12 @@ def run(words: Sequence[str], output: Path, seconds: float | None = None) -> Non
     Raises:
         RenderFailed: it cannot be started, ends with an error, or takes too long.
     """
-    with output.open("wb") as printed:
+    with output.open("wb") as file:
         try:
             process = subprocess.Popen(
                 words,
                 stdin=subprocess.DEVNULL,
-                stdout=printed,
+                stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # a group of its own, which can be ended as one
             )
@@ -40,12 +40,12 @@ def run(words: Sequence[str], output: Path, seconds: float | None = None) -> Non
         code = process.wait(seconds)
     except subprocess.TimeoutExpired as error:
         raise RenderFailed(
-            f"The renderer was ended: it took longer than {seconds:g} s. {_printed(words, output)}"
+            f"The renderer was ended: it took longer than {seconds:g} s. {printed(words, output)}"
         ) from error
     finally:
         _end(process)
     if code != 0:
-        raise RenderFailed(f"The renderer {_ended(code)}. {_printed(words, output)}")
+        raise RenderFailed(f"The renderer {_ended(code)}. {printed(words, output)}")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -65,7 +65,8 @@ def _ended(code: int) -> str:
     return f"ended with exit code {code}"
 
 
-def _printed(words: Sequence[str], output: Path) -> str:
+def printed(words: Sequence[str], output: Path) -> str:
+    """The command, and the end of what it printed; for an error's message."""
     lines = output.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-TAIL:]
     said = " | ".join(line.strip() for line in lines) or "nothing"
     return f"Its command: {shlex.join(words)}. It last printed: {said}"

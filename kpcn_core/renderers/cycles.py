@@ -38,13 +38,14 @@ def cycles_renderer(
     """
     if not scene.is_file():
         raise InvalidScene(f"{scene}: no such scene file.")
-    words = [program, *_start(program), str(scene.resolve())]
+    words = [*started(program, SCRIPT), str(scene.resolve())]
     command = f"{shlex.join(words)} {{map}}"
     renderer = RegionRenderer(command, size, side=side, seconds=seconds, source="cycles")
     return Batched(renderer, batches)
 
 
-def _start(program: str) -> list[str]:
+def started(program: str, script: Path) -> list[str]:
+    """The words that run a script in Blender, or in a Python that has bpy; its own may follow."""
     if Path(program).name.startswith("python"):
-        return ["-P", str(SCRIPT)]  # or this module would be taken for Blender's own `cycles`
-    return ["-b", "-noaudio", "--python-exit-code", "1", "-P", str(SCRIPT), "--"]
+        return [program, "-P", str(script)]  # or this module would be taken for Blender's `cycles`
+    return [program, "-b", "-noaudio", "--python-exit-code", "1", "-P", str(script), "--"]

@@ -1,5 +1,7 @@
 """Procedural scenes: one seed, one view. All content is computed; nothing is loaded.
 
+A description that knows no renderer; `training.renderers` turns it into the scenes of each.
+
 Rooms teach indirect light, openings and flat textured surfaces; piles of objects teach materials,
 silhouettes and skies (see docs/training.md for the shares).
 """
@@ -8,7 +10,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from kpcn_core.renderers.mitsuba import MitsubaRenderer
 from training.scenes.piles import pile
 from training.scenes.rooms import room
 from training.scenes.stage import Stage
@@ -32,11 +33,6 @@ class Scene:
 
     stage: Stage
     size: tuple[int, int]
-
-    def renderer(self, time: int = 0, motion: bool = False) -> MitsubaRenderer:
-        """A renderer of one frame; with `motion`, its neighbours give the motion AOVs."""
-        around = [self.stage.scene(self.size, time + step) if motion else None for step in (-1, 1)]
-        return MitsubaRenderer.from_dict(self.stage.scene(self.size, time), *around)
 
 
 def scene(seed: int, size: tuple[int, int] = SIZE) -> Scene:

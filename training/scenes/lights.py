@@ -1,14 +1,11 @@
 """Random light: skies, studios, area lights."""
 
-from typing import Any
-
 import numpy as np
 
-from kpcn_core.renderers.mitsuba import mi
+from training.scenes.description import Environment, Light
 from training.scenes.textures import Image, spectral_noise
 
 Generator = np.random.Generator
-Plugin = dict[str, Any]
 
 HEIGHT, WIDTH = 64, 128
 
@@ -23,24 +20,17 @@ def light_color(rng: Generator) -> Image:
     return balanced
 
 
-def emitter(rng: Generator, radiance: float) -> Plugin:
+def emitter(rng: Generator, radiance: float) -> Light:
     """An area emitter of a mean radiance."""
-    return {
-        "type": "area",
-        "radiance": {"type": "rgb", "value": (light_color(rng) * radiance).tolist()},
-    }
+    red, green, blue = (light_color(rng) * radiance).tolist()
+    return Light((red, green, blue))
 
 
-def environment(rng: Generator, strength: float = 1.0) -> Plugin:
-    """An environment map: a sky with or without sun, or a studio. z is up."""
+def environment(rng: Generator, strength: float = 1.0) -> Environment:
+    """A sky with or without sun, or a studio."""
     image = sky(rng) if rng.random() < 0.65 else studio(rng)
-    upright = mi.ScalarTransform4f().rotate([1, 0, 0], 90)
-    turn = mi.ScalarTransform4f().rotate([0, 0, 1], float(rng.uniform(0, 360)))
-    return {
-        "type": "envmap",
-        "bitmap": mi.Bitmap(np.ascontiguousarray(image * strength, np.float32)),
-        "to_world": turn @ upright,
-    }
+    scaled = np.ascontiguousarray(image * strength, np.float32)
+    return Environment(scaled, float(rng.uniform(0, 360)))
 
 
 def sky(rng: Generator) -> Image:

@@ -1,130 +1,100 @@
-"""Random materials, as Mitsuba plugin dictionaries.
+"""Random materials.
 
-Built from few plugin types on purpose: a renderer that compiles compiles every type in a scene.
-`principled` is left out because its lobes cannot be told apart (docs/rendering.md).
+Of few kinds on purpose: a renderer that compiles compiles every kind in a scene.
 """
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
-from kpcn_core.renderers.mitsuba import mi
+from training.scenes.description import Color, Glass, Leaf, Material, Matte, Metal, Plastic, Texture
 from training.scenes.textures import Image, random_color, random_texture, spectral_noise
 
 Generator = np.random.Generator
-Plugin = dict[str, Any]
 
 METALS = ("Al", "Ag", "Au", "Cu", "Cr", "W")
 TEXTURED = 0.6
 
 
-def random_material(rng: Generator) -> Plugin:
+def random_material(rng: Generator) -> Material:
     """Any material: matte, plastic, metal, mirror or glass."""
-    kinds = (matte, rough_plastic, smooth_plastic, rough_metal, mirror, glass, frosted_glass)
+    kinds: tuple[Callable[[Generator], Material], ...] = (
+        matte, rough_plastic, smooth_plastic, rough_metal, mirror, glass, frosted_glass,
+    )  # fmt: skip
     chosen = rng.choice(len(kinds), p=[0.42, 0.2, 0.06, 0.16, 0.04, 0.08, 0.04])
     return kinds[chosen](rng)
 
 
-def surface_material(rng: Generator) -> Plugin:
+def surface_material(rng: Generator) -> Material:
     """A material for walls, floors and furniture: nothing transparent."""
-    kinds = (matte, rough_plastic, smooth_plastic, rough_metal)
+    kinds: tuple[Callable[[Generator], Material], ...] = (
+        matte, rough_plastic, smooth_plastic, rough_metal,
+    )  # fmt: skip
     return kinds[rng.choice(len(kinds), p=[0.6, 0.28, 0.06, 0.06])](rng)
 
 
-def matte(rng: Generator) -> Plugin:
+def matte(rng: Generator) -> Matte:
     """Lambertian."""
-    return _twosided({"type": "diffuse", "reflectance": reflectance(rng)})
+    return Matte(reflectance(rng))
 
 
-def rough_plastic(rng: Generator) -> Plugin:
+def rough_plastic(rng: Generator) -> Plastic:
     """A diffuse base under a rough coat."""
-    return _twosided(
-        {
-            "type": "roughplastic",
-            "distribution": "ggx",
-            "alpha": float(rng.uniform(0.03, 0.4)),
-            "int_ior": float(rng.uniform(1.3, 1.8)),
-            "diffuse_reflectance": reflectance(rng),
-        }
-    )
+    roughness, ior = float(rng.uniform(0.03, 0.4)), float(rng.uniform(1.3, 1.8))
+    return Plastic(reflectance(rng), roughness, ior)
 
 
-def smooth_plastic(rng: Generator) -> Plugin:
+def smooth_plastic(rng: Generator) -> Plastic:
     """A diffuse base under a clear coat."""
-    return _twosided({"type": "plastic", "diffuse_reflectance": reflectance(rng)})
+    return Plastic(reflectance(rng))
 
 
-def rough_metal(rng: Generator) -> Plugin:
+def rough_metal(rng: Generator) -> Metal:
     """Metal, brushed to polished; sometimes tinted by a texture, sometimes worn unevenly."""
-    alpha: float | Plugin = float(rng.choice([rng.uniform(0.02, 0.15), rng.uniform(0.1, 0.5)]))
+    roughness: float | Texture
+    roughness = float(rng.choice([rng.uniform(0.02, 0.15), rng.uniform(0.1, 0.5)]))
     if rng.random() < 0.25:
         worn = 0.03 + 0.4 * spectral_noise(rng, 1.5)
-        alpha = texture(rng, worn[..., None])
-    metal = {"type": "roughconductor", "distribution": "ggx", "alpha": alpha}
+        roughness = texture(rng, worn[..., None])
     if rng.random() < 0.4:
-        metal |= {"material": "none", "specular_reflectance": reflectance(rng)}
-    else:
-        metal["material"] = str(rng.choice(METALS))
-    return _twosided(metal)
+        return Metal(roughness, reflectance(rng))
+    return Metal(roughness, element=str(rng.choice(METALS)))
 
 
-def mirror(rng: Generator) -> Plugin:
+def mirror(rng: Generator) -> Metal:
     """A perfect mirror."""
-    tint = [float(rng.uniform(0.7, 1.0))] * 3
-    return _twosided(
-        {
-            "type": "conductor",
-            "material": "none",
-            "specular_reflectance": {"type": "rgb", "value": tint},
-        }
-    )
+    tint = float(rng.uniform(0.7, 1.0))
+    return Metal(0.0, (tint, tint, tint))
 
 
-def glass(rng: Generator) -> Plugin:
+def glass(rng: Generator) -> Glass:
     """Clear glass or water."""
-    return {"type": "dielectric", "int_ior": float(rng.uniform(1.2, 1.7))}
+    return Glass(float(rng.uniform(1.2, 1.7)))
 
 
-def frosted_glass(rng: Generator) -> Plugin:
+def frosted_glass(rng: Generator) -> Glass:
     """Rough glass."""
-    return {
-        "type": "roughdielectric",
-        "distribution": "ggx",
-        "alpha": float(rng.uniform(0.03, 0.3)),
-        "int_ior": float(rng.uniform(1.2, 1.7)),
-    }
+    roughness = float(rng.uniform(0.03, 0.3))
+    return Glass(float(rng.uniform(1.2, 1.7)), roughness)
 
 
-def foliage(rng: Generator) -> Plugin:
+def foliage(rng: Generator) -> Leaf:
     """A leaf or a grille: matte with holes."""
     holes = (spectral_noise(rng, rng.uniform(1.0, 2.0)) > rng.uniform(0.3, 0.6))[..., None]
-    return {
-        "type": "mask",
-        "opacity": texture(rng, holes.astype(np.float32)),
-        "base": matte(rng),
-    }
+    opacity = texture(rng, holes.astype(np.float32))
+    return Leaf(matte(rng), opacity)
 
 
-def reflectance(rng: Generator) -> Plugin:
+def reflectance(rng: Generator) -> Color:
     """A texture or a plain color."""
     if rng.random() < TEXTURED:
         return texture(rng, random_texture(rng))
-    return {"type": "rgb", "value": random_color(rng).tolist()}
+    red, green, blue = random_color(rng).tolist()
+    return red, green, blue
 
 
-def texture(rng: Generator, image: Image) -> Plugin:
+def texture(rng: Generator, image: Image) -> Texture:
     """An image [H,W,C], repeated and turned at random."""
     scale = float(np.exp(rng.uniform(np.log(0.5), np.log(8.0))))
     turn = float(rng.choice([0, 90, rng.uniform(0, 360)]))
-    return {
-        "type": "bitmap",
-        "bitmap": mi.Bitmap(np.ascontiguousarray(image, np.float32)),
-        "raw": True,
-        "filter_type": "bilinear",
-        "wrap_mode": "repeat",
-        "to_uv": mi.ScalarTransform4f().rotate([0, 0, 1], turn).scale([scale, scale, 1]),
-    }
-
-
-def _twosided(material: Plugin) -> Plugin:
-    return {"type": "twosided", "material": material}
+    return Texture(np.ascontiguousarray(image, np.float32), scale, turn)

@@ -137,6 +137,57 @@ def leaf_tuft(rng: Generator) -> Mesh:
     )
 
 
+def cube() -> Mesh:
+    """From -1 to 1; each face has the whole texture."""
+    u, v = np.meshgrid([-1.0, 1.0], [-1.0, 1.0])
+    sides: list[Array] = []
+    faces = []
+    for axis in range(3):
+        for sign in (-1.0, 1.0):
+            # Mirrored on the other side, so that all faces point outwards.
+            corners = np.stack([np.full(4, sign), sign * u.ravel(), v.ravel()], axis=-1)
+            start = 4 * len(sides)
+            sides.append(np.roll(corners, axis, axis=1))
+            faces += [[start, start + 1, start + 3], [start, start + 3, start + 2]]
+    texcoords = np.tile(np.stack([u.ravel(), v.ravel()], axis=-1) / 2 + 0.5, (6, 1))
+    return _flat(np.concatenate(sides), texcoords, np.array(faces))
+
+
+def rectangle() -> Mesh:
+    """From -1 to 1 in x and y, facing z."""
+    u, v = np.meshgrid([-1.0, 1.0], [-1.0, 1.0])
+    corners = np.stack([u.ravel(), v.ravel(), np.zeros(4)], axis=-1)
+    return _flat(corners, corners[:, :2] / 2 + 0.5, np.array([[0, 1, 3], [0, 3, 2]]))
+
+
+def disk() -> Mesh:
+    """The unit disk in x and y, facing z."""
+    turn = np.linspace(0, 2 * np.pi, 48, endpoint=False)
+    rim = np.stack([np.cos(turn), np.sin(turn), 0 * turn], axis=-1)
+    points = np.concatenate([np.zeros((1, 3)), rim])
+    index = np.arange(48)
+    faces = np.stack([0 * index, index + 1, (index + 1) % 48 + 1], axis=-1)
+    return _flat(points, points[:, :2] / 2 + 0.5, faces)
+
+
+def cylinder() -> Mesh:
+    """An open tube of radius 1 around z, from 0 to 1."""
+    u, v = np.meshgrid(np.linspace(0, 2 * np.pi, 49), [0.0, 1.0])
+    return _surface(np.cos(u), np.sin(u), v)
+
+
+PRIMITIVES = {
+    "cube": cube, "rectangle": rectangle, "disk": disk, "cylinder": cylinder, "sphere": ball,
+}  # fmt: skip
+
+
+def _flat(positions: Array, texcoords: Array, faces: NDArray[np.integer]) -> Mesh:
+    """A mesh with flat faces."""
+    return Mesh(
+        positions.astype(np.float32), texcoords.astype(np.float32), faces.astype(np.uint32), False
+    )
+
+
 def _parameters(columns: int, rows: int) -> tuple[Array, Array]:
     """Angles u and v from 0 to 2 pi, [rows+1, columns+1]."""
     u, v = np.meshgrid(np.linspace(0, 2 * np.pi, columns + 1), np.linspace(0, 2 * np.pi, rows + 1))

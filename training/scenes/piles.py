@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from training.scenes.description import Camera, Pose
 from training.scenes.lights import emitter, environment
 from training.scenes.materials import foliage, random_material, surface_material
 from training.scenes.meshes import Mesh, ball, leaf_tuft, random_mesh
-from training.scenes.stage import Camera, Pose, Stage
+from training.scenes.stage import Stage
 
 Generator = np.random.Generator
 
@@ -50,10 +51,10 @@ def place_object(
 
 
 def random_shape(rng: Generator) -> str | Mesh:
-    """One of Mitsuba's own shapes, or a mesh.
+    """A primitive or a mesh.
 
-    Its sphere is not among them: textured and small, in 3.9.1 it gives NaN radiance now and then
-    (in the stock path tracer as in ours).
+    Mitsuba's sphere is not among them: textured and small, in 3.9.1 it gives NaN radiance now and
+    then (in the stock path tracer as in ours).
     """
     if rng.random() < 0.08:
         return leaf_tuft(rng)

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from training.scenes.description import Camera, Pane, Pose
 from training.scenes.lights import emitter, environment
 from training.scenes.materials import foliage, matte, mirror, rough_metal, surface_material
 from training.scenes.meshes import leaf_tuft
 from training.scenes.piles import place_object
-from training.scenes.stage import Camera, Plugin, Pose, Stage
+from training.scenes.stage import Stage
 
 Generator = np.random.Generator
 
@@ -101,8 +102,7 @@ def _window(rng: Generator, stage: Stage, inside: Room, side: int, hole: Rectang
         low, high = (float(x) - bar, bottom), (float(x) + bar, top)
         stage.box(*_on_wall(side, inside, low, high, 0.6), material)
     if rng.random() < 0.4:
-        pane: Plugin = {"type": "thindielectric"}
-        stage.box(*_on_wall(side, inside, (left, bottom), (right, top), 0.99), pane)
+        stage.box(*_on_wall(side, inside, (left, bottom), (right, top), 0.99), Pane())
 
 
 def _lamps(rng: Generator, stage: Stage, inside: Room) -> None:
