@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from kpcn_core.errors import Refused
 from kpcn_core.sequence_pattern import Pattern
 
 
@@ -25,6 +26,24 @@ def as_range(frames: Iterable[int]) -> str:
     return ",".join(
         str(first) if first == last else f"{first}-{last}" for first, last in stretches(frames)
     )
+
+
+def numbers(text: str) -> list[int]:
+    """The frames of a range, as 1001-1100, 1-9x2, 1-9:2, -5-5 or 1,3,7-9.
+
+    Raises:
+        Refused: it is none.
+    """
+    found: list[int] = []
+    for part in text.replace(" ", "").split(","):
+        match = re.fullmatch(r"(-?\d+)(?:-(-?\d+)(?:[x:]([1-9]\d*))?)?", part)
+        if not match:
+            raise Refused(
+                f"'{text}' is no range of frames. Write for example 1001-1100 or 1,3,7-9."
+            )
+        first, last = int(match[1]), int(match[2] or match[1])
+        found += range(first, last + 1, int(match[3] or 1))
+    return found
 
 
 def around(frames: Iterable[int], window: int, first: int, last: int) -> list[int]:

@@ -18,7 +18,7 @@ from kpcn_core.client import Client
 from kpcn_core.errors import KpcnError
 from kpcn_core.host_frames import as_range
 from kpcn_core.host_landing import Landing
-from kpcn_core.host_run import Run, Status
+from kpcn_core.host_run import Run
 from kpcn_core.host_settings import Settings, make_folder
 
 
@@ -58,18 +58,18 @@ class Hook:
         """
         self._denoise(self._landing.ready(*frames))
 
-    def finish(self, alone: bool = True) -> None:
+    def finish(self, alone: bool | None = None) -> None:
         """The render has ended: denoise what is left, and say what failed.
 
         Args:
             alone: nobody else renders frames of it any more, so that a frame which is not there
                 will not come; windows are shorter beside it. Otherwise frames that wait for others
-                are left to whoever renders those.
+                are left to whoever renders those. None: alone if all frames landed here.
 
         Raises:
             KpcnError: see `landed`.
         """
-        if alone:
+        if self._landing.is_whole if alone is None else alone:
             self._denoise(self._landing.rest())
         else:
             self._denoise(self._landing.ready())
@@ -89,9 +89,10 @@ class Hook:
             if failed:
                 self.failed += failed
                 # The error has those of the frames, which came as notes before.
-                notes[:] = [*(note for note in notes if note not in str(error)), f"{error}"]
+                notes[:] = [note for note in notes if note not in str(error)]
                 if self._strict:
                     raise
+                notes.append(str(error))
         finally:
             for note in notes:
                 self._tell(note)
@@ -102,12 +103,11 @@ class Hook:
         numbers = as_range(frames) if source.width else None
         request = self._settings.request(source.text, output.text, numbers)
 
-        def show(status: Status) -> None:
-            notes.extend(status.notes)
-            if status.ended and status.error is None:
-                self._tell(f"{numbers or source.text}: {status.line}")
-
-        Run(self._client, request).finish(show)
+        run = Run(self._client, request)
+        try:
+            run.finish(lambda status: notes.extend(status.notes))
+        finally:
+            self._tell(f"{numbers or source.text}: {run.summary}")
 
     def _tell(self, text: str) -> None:
         for line in text.splitlines():

@@ -80,6 +80,7 @@ class Landing:
         self.frames = None if frames is None else frozenset(frames)
         self._since = since
         self._landed: set[int] = set()
+        self._late: set[int] = set()
         ascending = sorted(self.frames or ())
         # As the worker sees it, see ``sequence``: the smallest distance of two frames.
         self._step = min((b - a for a, b in zip(ascending, ascending[1:])), default=1)
@@ -90,16 +91,25 @@ class Landing:
 
         Args:
             landed: the frames that were written since, or may have been; only frames that look at
-                them come into question. None if the host does not say: all do, which costs a look
-                at every file.
+                them come into question. One that is not on disk yet, as some hosts speak too early,
+                is remembered. None if the host does not say: all frames come into question, which
+                costs a look at every file.
         """
         self._landed.update(landed)
         there = self._on_disk()
-        return [
+        ready = [
             number
-            for number in self._asked(there, landed)
+            for number in self._asked(there, {*landed, *self._late} if landed else ())
             if not self._missing(number, there) and self._takes(number, there)
         ]
+        late = {*landed, *self._late}
+        self._late = {number for number in late if not self._has_landed(number, there)}
+        return ready
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all frames of the render were said to land in this process."""
+        return self.frames is None or self.frames <= self._landed
 
     def rest(self) -> list[int]:
         """At the end of the render: all that need it and whose own file is there.

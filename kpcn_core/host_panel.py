@@ -156,6 +156,11 @@ def from_environment(variables: Mapping[str, str], names: Iterable[str]) -> dict
     return {name: variables[key] for name, key in keys.items() if key in variables}
 
 
+def is_on(text: str) -> bool:
+    """Whether a text means yes."""
+    return text.strip().lower() not in OFF
+
+
 class _Values:
     """Fields by name, as the types that settings have."""
 
@@ -174,4 +179,4 @@ class _Values:
             raise Refused(f"{ITEMS[name].label}: '{self.text(name)}' is no number.") from None
 
     def is_on(self, name: str) -> bool:
-        return self.text(name).lower() not in OFF
+        return is_on(self.text(name))

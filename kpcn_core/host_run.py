@@ -63,6 +63,13 @@ class Run:
         self._written = self._current = 0
         self._failed: list[str] = []
 
+    @property
+    def summary(self) -> str:
+        """How many frames are done so far."""
+        done = self._written - self._current
+        unchanged = f", {self._current} unchanged" if self._current else ""
+        return f"{done} {'frame' if done == 1 else 'frames'} denoised{unchanged}."
+
     def cancel(self) -> None:
         """Ask for the end; comes back at once."""
         self._cancelled = True
@@ -140,15 +147,10 @@ class Run:
     ) -> Status:
         if ended:
             self._fraction = 1.0 if error is None else self._fraction
-            self._line = self._summary() if error is None else _first_line(error)
+            self._line = self.summary if error is None else _first_line(error)
         return Status(
             self._fraction, self._line, tuple(written), tuple(notes), ended=ended, error=error
         )
-
-    def _summary(self) -> str:
-        done = self._written - self._current
-        unchanged = f", {self._current} unchanged" if self._current else ""
-        return f"{done} {'frame' if done == 1 else 'frames'} denoised{unchanged}."
 
 
 def _first_line(error: Exception) -> str:

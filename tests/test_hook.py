@@ -94,6 +94,7 @@ def test_of_several_frames_each_failure_is_told_once(tmp_path: Path) -> None:
     assert render.hook.failed == [4, 5]
     for frame in (4, 5):
         assert "\n".join(render.log).count(f"noisy.{frame:04d}.exr: incomplete") == 1
+    assert "kpcn: 4-5: 0 frames denoised." in render.log
 
 
 def test_if_strict_a_failure_stops_the_render(tmp_path: Path) -> None:
@@ -113,7 +114,7 @@ def test_a_frame_that_is_still_being_written_is_no_failure(tmp_path: Path) -> No
 
     worker.poll = poll  # type: ignore[method-assign]
     render.land(1)
-    assert (render.hook.failed, render.log) == ([], [])
+    assert (render.hook.failed, render.log) == ([], ["kpcn: 1: 0 frames denoised."])
 
 
 def test_a_worker_that_cannot_start_does_not_stop_the_render(tmp_path: Path) -> None:
@@ -121,16 +122,16 @@ def test_a_worker_that_cannot_start_does_not_stop_the_render(tmp_path: Path) -> 
     worker.error = WorkerFailed("Set KPCN_PYTHON to the Python in which kpcn is installed.")
     render = Render(tmp_path, worker)
     render.land(1)
-    assert render.log == ["kpcn: Set KPCN_PYTHON to the Python in which kpcn is installed."]
+    assert render.log[-1:] == ["kpcn: Set KPCN_PYTHON to the Python in which kpcn is installed."]
 
 
 def test_who_is_not_alone_leaves_what_waits_for_others(tmp_path: Path) -> None:
     render = Render(tmp_path, Worker(), window=3)
     render.land(1, 2, 3)
-    render.hook.finish(alone=False)
+    render.hook.finish()
     assert render.worker.asked == ["1", "2"]
     assert render.log[-1] == "kpcn: frame 3 waits for 4."
-    render.hook.finish()
+    render.hook.finish(alone=True)
     assert render.worker.asked == ["1", "2", "3"]
 
 

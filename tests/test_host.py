@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from kpcn_core import source
+from kpcn_core import host_frames, source
 from kpcn_core.client import Client, Done, Failed, Restarted
 from kpcn_core.errors import Cancelled, KpcnError, MissingFrames, NotCached, Refused
 from kpcn_core.host_frames import around, as_range, pattern_of, stretches
@@ -125,6 +125,17 @@ def test_the_default_output_is_a_folder_beside_the_input() -> None:
 def test_a_range_has_the_same_frames_for_the_worker(frames: list[int]) -> None:
     assert (numbers(as_range(frames)) if frames else []) == sorted(set(frames))
     assert [n for a, b in stretches(frames) for n in range(a, b + 1)] == sorted(set(frames))
+
+
+@pytest.mark.parametrize("text", ["7", "1001-1003", "1-9x2", "1-9:2", "-5-5", "1, 3,7-9", "-5--1"])
+def test_a_typed_range_has_the_same_frames_for_the_worker(text: str) -> None:
+    assert host_frames.numbers(text) == numbers(text.replace(" ", ""))
+
+
+@pytest.mark.parametrize("text", ["", "a", "1-", "1-9x0", "1.5"])
+def test_what_is_no_range_is_refused(text: str) -> None:
+    with pytest.raises(Refused, match="is no range of frames"):
+        host_frames.numbers(text)
 
 
 def test_windows_end_with_the_input() -> None:

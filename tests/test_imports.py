@@ -93,7 +93,12 @@ HOMES = {
 
 # and client_*, host_*, protocol_*
 HOST_MODULES = ("errors", "jsonrpc", "protocol", "client", "host", "sequence_pattern")
-PLUGINS = ("plugins.", "kpcn_nuke")  # packages of the plugins themselves
+PLUGINS = (
+    "plugins.",
+    "kpcn_nuke",
+    "kpcn_houdini",
+    "kpcn_husk",
+)  # packages of the plugins themselves
 INPUT_OUTPUT = {"pathlib", "os", "io", "shutil", "tempfile", "subprocess", "safetensors"}
 
 

@@ -134,6 +134,23 @@ def test_of_several_that_may_have_landed_those_are_ready_that_have(folder: Folde
     assert folder.landing(window=3, frames=range(1, 10)).ready(2, 3, 4) == [1, 2]
 
 
+def test_a_frame_that_was_announced_too_early_is_looked_at_again(folder: Folder) -> None:
+    landing = folder.landing()
+    assert landing.ready(1) == []
+    folder.render(1)
+    assert land(folder, landing, 2) == [1, 2]
+    assert land(folder, landing, 3) == [3]
+
+
+def test_a_render_is_whole_when_all_its_frames_landed_here(folder: Folder) -> None:
+    landing = folder.landing(frames=[1, 2])
+    landing.ready(1)
+    assert not landing.is_whole
+    landing.ready(2)
+    assert landing.is_whole
+    assert folder.landing().is_whole
+
+
 def test_frames_on_twos_have_windows_on_twos(folder: Folder) -> None:
     landing = folder.landing(window=3, frames=[1, 3, 5])
     assert [land(folder, landing, number) for number in (1, 3, 5)] == [[], [1], [3, 5]]
