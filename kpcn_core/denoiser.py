@@ -242,12 +242,22 @@ class Denoiser:
             UnknownName: it is not predicted.
             InvalidPixels: the frames differ in size.
         """
+        self.check_predicts(metric)
+        assert self.errors is not None
+        return self.errors.predict(noisy, denoised, metric, settings)
+
+    def check_predicts(self, metric: str) -> None:
+        """Raise UnknownName if the error in a metric is not predicted."""
         if self.errors is None:
             raise UnknownName(
-                "The weights have no error predictor: no file NAME-error.safetensors lies beside "
+                "These weights have no error predictor: no file NAME-error.safetensors lies beside "
                 "them. Choose other weights, see `kpcn models`."
             )
-        return self.errors.predict(noisy, denoised, metric, settings)
+        if metric not in self.error_metrics:
+            raise UnknownName(
+                f"These weights predict no '{metric}'; they predict "
+                f"{', '.join(self.error_metrics)}."
+            )
 
     def choose_encoder(self, frame: Frame) -> str:
         """The encoder named like the frame's source, else the one that reads most of it."""

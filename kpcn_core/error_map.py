@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from kpcn_core import features
-from kpcn_core.errors import InvalidPixels, UnknownName
+from kpcn_core.errors import InvalidPixels
 from kpcn_core.frame import Frame, Pixels
 from kpcn_core.inference import padded
 from kpcn_core.model.error import UNKNOWN, ErrorPredictor
@@ -45,12 +45,9 @@ class ErrorMaps:
             settings: of which those about tiles count.
 
         Raises:
-            UnknownName: the metric is not predicted.
             InvalidPixels: the frames differ in size.
             OutOfMemory: not even small tiles fit.
         """
-        if metric not in self.metrics:
-            raise UnknownName(f"No '{metric}' is predicted; there are {', '.join(self.metrics)}.")
         if noisy.size != denoised.size:
             raise InvalidPixels(
                 f"{denoised.label}: is {list(denoised.size)} pixels; the noisy frame is "

@@ -145,6 +145,7 @@ def write(
 ) -> None:
     """Write the file that a frame was read from, with some AOVs and its further layers replaced.
 
+    Further layers of the frame that the file does not have are added beside the beauty, in 32 bits.
     Everything else is as in that file: parts, windows, order and types of channels, tiles,
     metadata, and every other channel bit by bit. Compression too, unless it is lossy (B44, DWA):
     see docs/formats.md. The file appears whole or not at all; `ready` is that of `atomic.replaced`.
@@ -161,6 +162,7 @@ def write(
         _replace(file, frame, _stored(frame, aov), frame[aov])
     for layer, channels in frame.layer_channels.items():
         _replace(file, frame, channels, frame.layers[layer])
+    _add(file, frame)
     for part in file.parts:
         make_lossless(part, target)
     save(target, file, overwrite=overwrite, ready=ready)
@@ -273,6 +275,13 @@ def _replace(file: OpenEXR.File, frame: Frame, channels: Sequence[Channel], pixe
                 f"{list(plane.shape)} were read. Denoise the file again."
             )
         stored.pixels = converted(plane, stored.pixels.dtype)
+
+
+def _add(file: OpenEXR.File, frame: Frame) -> None:
+    new = {name: frame.layers[name] for name in frame.layers.keys() - frame.layer_channels.keys()}
+    part = file.parts[frame.channels["color"][0].part if "color" in frame.channels else 0]
+    for name, plane in layer_channels(new).items():
+        part.channels[name] = OpenEXR.Channel(name, plane)
 
 
 def _corners(rectangle: Window) -> tuple[tuple[int, int], tuple[int, int]]:

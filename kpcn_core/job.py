@@ -41,6 +41,7 @@ class Job:
         extra: pattern of further layers to what they are filtered like, see ``prepared.LIKE``.
         encoder: see ``denoiser.Settings``.
         flow: estimate the motion of frames that have none, see ``optical_flow``.
+        error_map: also write the layer `error`, the SMAPE that is left by prediction (paper §5).
         resume: outputs that were made of the same stay; what outputs are made of is noted beside
             them, and other machines that do the same take other frames.
     """
@@ -60,6 +61,7 @@ class Job:
     extra: Mapping[str, str] = field(default_factory=dict)
     encoder: str = "auto"
     flow: bool = False
+    error_map: bool = False
     resume: bool = False
 
     @property

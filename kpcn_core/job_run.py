@@ -12,6 +12,7 @@ from kpcn_core import __version__, exr, fingerprint, weights
 from kpcn_core.claims import Turn, turns
 from kpcn_core.denoiser import Denoiser
 from kpcn_core.device_memory import explained
+from kpcn_core.error_map import DEFAULT_METRIC
 from kpcn_core.errors import InvalidAsymmetry, KpcnError, UnreadableFile
 from kpcn_core.exr_further import read_further, read_mask
 from kpcn_core.frame import Frame
@@ -20,6 +21,8 @@ from kpcn_core.optical_flow import with_flow
 from kpcn_core.sequence_denoiser import SequenceDenoiser
 from kpcn_core.sequence_window import FrameCache, window_reach
 from kpcn_core.settings import Asymmetry, Progress, Settings
+
+ERROR = "error"  # name of the layer
 
 
 def run(job: Job, denoiser: Denoiser, progress: Progress) -> Iterator[Outcome]:
@@ -80,6 +83,8 @@ class JobRun:
                 f"1. Say how conservative it shall be where the layer is 1: --asymmetry 4."
             )
         job.check_in_place()
+        if job.error_map:
+            denoiser.check_predicts(DEFAULT_METRIC)
         self.job = job
         self.denoiser = denoiser
         self.keep = keep
@@ -116,12 +121,24 @@ class JobRun:
         return self.job.overwrite or (self.job.resume and fingerprint.is_ours(target))
 
     def denoise(self, source: Path, progress: Progress) -> Frame:
-        """One denoised frame of the job."""
-        asymmetry = self._asymmetry(source)
+        """One denoised frame of the job, with its layer `error` if that is asked for."""
+        noisy, denoised = self._denoised(source, self._asymmetry(source), progress)
+        if not self.job.error_map:
+            return denoised
+        error = self.denoiser.predict_error(noisy, denoised, DEFAULT_METRIC, self._settings)
+        return denoised.with_layers(**{ERROR: error})
+
+    def _denoised(
+        self, source: Path, asymmetry: Asymmetry, progress: Progress
+    ) -> tuple[Frame, Frame]:
+        """One frame of the job, noisy and denoised."""
         if self.reach or self.keep:
-            return self.sequence.denoise(self.job.place(source), asymmetry, progress)
+            index = self.job.place(source)
+            clean = self.sequence.denoise(index, asymmetry, progress)
+            kept = self.sequence.encoded(index)
+            return kept.frames[kept.centre].prepared.frame, clean
         frame, settings = self._read(source), self._settings
-        return self.denoiser.denoise(
+        return frame, self.denoiser.denoise(
             frame,
             settings.aovs,
             asymmetry=asymmetry,
@@ -148,10 +165,13 @@ class JobRun:
         return exr.read(last, self.job.source, self.job.layers)
 
     def repeats(self, job: Job) -> bool:
-        """Whether another job differs only in lambda and outputs, and its frames are kept."""
+        """Whether another job differs only in lambda and outputs, and its frames are kept.
+
+        An error map is an output.
+        """
         mine, theirs = (
             replace(one, files=(), overwrite=False, resume=False, asymmetry=1.0,
-                    asymmetry_layer=None, masks={})
+                    asymmetry_layer=None, masks={}, error_map=False)
             for one in (self.job, job)
         )  # fmt: skip
         return mine == theirs and all(
@@ -189,7 +209,13 @@ class JobRun:
             "extra": dict(job.extra),
             "encoder": job.encoder,
             "flow": job.flow,
+            **({"error_map": self._predictor} if job.error_map else {}),
         }
+
+    @property
+    def _predictor(self) -> str:
+        assert self.denoiser.errors is not None
+        return weights.digest(self.denoiser.errors.predictor.state_dict())
 
     def _read_moving(self, path: Path) -> Frame:
         """A frame, with estimated motion where it has none."""

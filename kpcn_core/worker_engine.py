@@ -8,7 +8,7 @@ from pathlib import Path
 from kpcn_core import exr, sequence, weights
 from kpcn_core.denoiser import Denoiser
 from kpcn_core.device import choose_device
-from kpcn_core.errors import MissingFrames, NotCached, Unsupported
+from kpcn_core.errors import MissingFrames, NotCached
 from kpcn_core.job import Job
 from kpcn_core.job_run import JobRun, each, some_failed
 from kpcn_core.protocol import (
@@ -113,14 +113,12 @@ class Engine:
         key = path, path.stat().st_mtime_ns if path.is_file() else 0
         if self._loaded is None or self._loaded[0] != key:
             self._loaded = None  # two networks need not fit into memory together
-            self._loaded = key, Denoiser(weights.load(path), self.device)
+            self._loaded = key, Denoiser.load(str(path), str(self.device))
         return self._loaded[1]
 
 
 def jobs(asked: Denoise) -> list[Job]:
     """A job for each shot that is asked for."""
-    if asked.error_map:
-        raise Unsupported("No network that predicts error maps is installed. Ask without one.")
     found = sequence.shots(
         asked.input,
         asked.output,
@@ -147,6 +145,7 @@ def jobs(asked: Denoise) -> list[Job]:
             masks,
             asked.extra,
             flow=asked.flow,
+            error_map=asked.error_map,
             resume=asked.resume,
         )
         for shot in found

@@ -73,9 +73,9 @@ def test_frames_of_two_sizes_are_refused(maps: ErrorMaps) -> None:
 
 
 def test_a_metric_that_is_not_predicted_is_refused() -> None:
-    maps = ErrorMaps(random_predictor("mrse"), CPU)
-    with pytest.raises(UnknownName, match="No 'smape' is predicted; there are mrse"):
-        maps.predict(NOISY, DENOISED, "smape")
+    denoiser = Denoiser(random_network(), CPU, random_predictor("mrse"))
+    with pytest.raises(UnknownName, match="predict no 'smape'; they predict mrse"):
+        denoiser.predict_error(NOISY, DENOISED, "smape")
 
 
 # --- weights ---

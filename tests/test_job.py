@@ -23,9 +23,9 @@ from kpcn_core.errors import (
 from kpcn_core.exr_file import layer_set, open_header
 from kpcn_core.frame import Pixels
 from kpcn_core.job import Job, Outcome
-from kpcn_core.job_run import run
+from kpcn_core.job_run import JobRun, run
 from tests.moving import moving_frames
-from tests.networks import random_network
+from tests.networks import random_network, random_predictor
 
 SIZE = (12, 15)
 FRAMES = (1, 2, 3)
@@ -33,7 +33,7 @@ FRAMES = (1, 2, 3)
 
 @pytest.fixture(scope="module")
 def denoiser() -> Denoiser:
-    return Denoiser(random_network(), torch.device("cpu"))
+    return Denoiser(random_network(), torch.device("cpu"), random_predictor())
 
 
 @pytest.fixture
@@ -229,3 +229,51 @@ def test_in_place_a_window_over_a_part_of_a_shot_is_refused(
         outcomes(part, denoiser)
     assert [source.read_bytes() for source, _ in whole.files] == before
     assert not any(one.error for one in outcomes(replace(part, window=1), denoiser))
+
+
+@pytest.mark.parametrize("window", [1, 3])
+@pytest.mark.parametrize("asymmetry", [1.0, 4.0])
+def test_an_error_map_is_a_layer_of_its_own(
+    job: Job, denoiser: Denoiser, window: int, asymmetry: float
+) -> None:
+    job = replace(job, window=window, asymmetry=asymmetry)
+    clean = colors(job, denoiser)
+    assert outcomes(replace(job, error_map=True), denoiser)
+    for (source, target), color in zip(job.files, clean, strict=True):
+        written = exr.read(target)
+        assert_array_equal(written["color"], color)
+        expected = denoiser.predict_error(exr.read(source), written, "smape")
+        assert_allclose(layer(target, "error"), expected, rtol=1e-5)
+        for name in ("matte", "lg_key_diffuse"):
+            assert_array_equal(layer(target, name), layer(source, name))
+
+
+def test_error_maps_in_tiles_equal_the_whole(job: Job, denoiser: Denoiser) -> None:
+    found = []
+    for tile in (None, 8):
+        assert outcomes(replace(job, error_map=True, window=3, tile=tile), denoiser)
+        found.append([layer(target, "error") for _, target in job.files])
+    assert_allclose(found[1], found[0], rtol=1e-3, atol=1e-6)
+
+
+def test_an_error_map_replaces_one_that_is_there(job: Job, denoiser: Denoiser) -> None:
+    job = replace(job, error_map=True)
+    assert outcomes(job, denoiser)
+    again = replace(job, files=[(target, target) for _, target in job.files])
+    assert outcomes(again, denoiser)
+    names = [one.name for one in layer_set(open_header(job.files[0][1]))]
+    assert names.count("error") == 1
+
+
+def test_an_error_map_costs_no_second_denoising(job: Job, denoiser: Denoiser) -> None:
+    one = replace(job, files=job.files[:1])
+    kept = JobRun(one, denoiser, keep=True)
+    kept.denoise(one.files[0][0], lambda done, total: None)
+    assert kept.repeats(replace(one, error_map=True))
+
+
+def test_an_error_map_needs_weights_that_predict_it(job: Job) -> None:
+    blind = Denoiser(random_network(), torch.device("cpu"))
+    with pytest.raises(UnknownName, match="no error predictor"):
+        outcomes(replace(job, error_map=True), blind)
+    assert not any(target.exists() for _, target in job.files)

@@ -34,6 +34,9 @@ OPTIONS = (
         default=1.0,
         help="λ, 1 to 10: higher keeps more of the input.",
     ),
+    click.option(
+        "--error-map", is_flag=True, help="Add the layer error: the SMAPE left, predicted."
+    ),
     click.option("--flow", is_flag=True, help="Estimate motion where files have none."),
     click.option("--asymmetry-layer", metavar="CHANNEL", help="Where: 0 none of it, 1 all of it."),
     click.option(
