@@ -45,14 +45,15 @@ class Variation:
         """Vary an image [3,h,w] of every AOV and its `*_mse` twin."""
         turned = {name: self._turned(image) for name, image in aovs.items()}
         # Its variance stays: only the sum over the channels is used, and a rotation keeps that.
-        turned["normal"] = np.tensordot(self.world, turned["normal"], axes=1)
+        if "normal" in turned:
+            turned["normal"] = np.tensordot(self.world, turned["normal"], axes=1)
         # Light of another color falls on the surfaces: their albedo is only reordered.
         for name in {"albedo", "albedo_mse"} & turned.keys():
             turned[name] = turned[name][self.order]
-        for name in COLORS:
+        for name in turned.keys() & set(COLORS):
             turned[name] = turned[name][self.order] * self.balance
-            if f"{name}_mse" in turned:
-                turned[f"{name}_mse"] = turned[f"{name}_mse"][self.order] * self.balance**2
+        for name in turned.keys() & {f"{color}_mse" for color in COLORS}:
+            turned[name] = turned[name][self.order] * self.balance**2
         for name in MOTION & turned.keys():
             turned[name] = self._turned_vectors(turned[name])
         return turned

@@ -126,7 +126,8 @@ class Batches(IterableDataset[Batch]):
         generator = np.random.default_rng([self.seed, step])
         views = self._usable(self.dataset.training)
         encoder = str(generator.choice(list(self.encoders), p=self._shares()))
-        split = features.reads_split(self.encoders[encoder])
+        planes = self.encoders[encoder]
+        split = features.reads_split(planes)
         offsets = self._offsets(generator)
         chosen = [views[index] for index in generator.integers(len(views), size=self.config.size)]
         patches = [self._patch(view, offsets, generator) for view in chosen]
@@ -138,6 +139,7 @@ class Batches(IterableDataset[Batch]):
         ]
         centre = offsets.index(0)
         clean = _stacked([patch.clean for patch in patches], merged)
+        self._check_planes(encoder, planes, frames[centre], split)
         whole = [features.components(aovs, gain, split=False) for aovs in (clean, frames[centre])]
         return Batch(
             encoder,
@@ -149,9 +151,20 @@ class Batches(IterableDataset[Batch]):
             whole[1]["specular"],
         )
 
+    def _check_planes(
+        self, encoder: str, planes: tuple[str, ...], aovs: Mapping[str, Tensor], split: bool
+    ) -> None:
+        lacking = sorted(set(planes) - features.available_planes(aovs, split))
+        if lacking:
+            raise InvalidDataset(
+                f"{self.dataset.folder}: encoder '{encoder}' reads {', '.join(lacking)}, which the "
+                f"views of {self.dataset.manifest.recipe.renderer} do not give. Train another "
+                f"encoder on them: set its share in [batches.shares], and this one's to 0."
+            )
+
     def _shares(self) -> list[float]:
         """The part of the batches that each encoder gets."""
-        shares = [self.config.shares.get(name, 1.0) for name in self.encoders]
+        shares = [self.config.share(name) for name in self.encoders]
         return [share / sum(shares) for share in shares]
 
     def _offsets(self, generator: np.random.Generator) -> list[int]:
@@ -275,7 +288,7 @@ def _stacked(patches: Sequence[Aovs], merged: bool) -> dict[str, Tensor]:
         name: torch.from_numpy(np.stack([patch[name] for patch in patches])) for name in patches[0]
     }
     if merged:
-        del aovs["specular"]
+        aovs.pop("specular", None)
     return aovs
 
 

@@ -220,6 +220,76 @@ def fit(
 
 
 @main.command()
+@click.argument("run", type=FOLDER)
+@click.option("--noisy", multiple=True, help="Noisy frames, e.g. n/shot.####.exr; repeatable.")
+@click.option("--spp", multiple=True, type=click.IntRange(1), help="Of each, if files lack it.")
+@click.option("--reference", help="The same frames without noise, e.g. clean/shot.####.exr.")
+@click.option("--frames", help="Which of them, e.g. 1-75.  [default: all]")
+@click.option("--source", default="auto", show_default=True, help="A name or a TOML file.")
+@click.option("--licence", default="the owner's", show_default=True, help="Of the pixels.")
+@click.option("--data", type=FOLDER, help="A data set instead of EXR files.")
+@click.option("--encoder", help="Name of the encoder.  [default: that of the source]")
+@click.option("--start", default="compact", show_default=True, help="Weights to adapt.")
+@click.option("--config", default="adaptation", show_default=True)
+@click.option("-o", "--output", type=FILE, required=True, help="Adapted weights to write.")
+@click.option("--max-time", type=Duration(), help="Of this session, e.g. 20m.")
+@click.option("--max-steps", type=click.IntRange(1), help="Of the whole training.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 …")
+@click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: all cores]")
+def adapt(
+    run: Path,
+    noisy: tuple[str, ...],
+    spp: tuple[int, ...],
+    reference: str | None,
+    frames: str | None,
+    source: str,
+    licence: str,
+    data: Path | None,
+    encoder: str | None,
+    start: str,
+    config: str,
+    output: Path,
+    max_time: float | None,
+    max_steps: int | None,
+    device: str,
+    threads: int | None,
+) -> None:
+    """Teach the weights START to read another renderer; nothing else about them changes.
+
+    Goes on where it was stopped. 
+
+    
+    Example:
+      kpcn-train adapt run --noisy "n/shot.####.exr" --spp 16 --reference "c/shot.####.exr" \
+        --source studio.toml --max-time 20m -o studio.safetensors
+    """
+    import torch
+
+    from kpcn_core.device import choose_device
+    from training.adapt import adapt as run_adapt
+    from training.collecting import Footage
+    from training.config import load
+    from training.schedule import Budget, session_clock
+    from training.signals import stop_requests
+
+    if (data is None) == (not noisy or reference is None):
+        raise click.UsageError("Give --noisy and --reference, or a data set with --data.")
+    if threads:
+        torch.set_num_threads(threads)
+    given = data or Footage(noisy, spp, str(reference), source, frames, licence)
+    with stop_requests() as stop:
+        made = run_adapt(
+            given, run, output, start, load(config), Budget(max_steps, max_time, True,
+            session_clock()), encoder=encoder, device=choose_device(device), stop=stop,
+            tell=click.echo,
+        )  # fmt: skip
+    if made is None:
+        click.echo("Stopped. Run the same command again to go on.")
+        return
+    click.echo(f"{output}: encoder '{made}' added. Frames of that source use it by themselves.")
+
+
+@main.command()
 @click.argument("data", type=FOLDER)
 @click.argument("run", type=FOLDER)
 @click.option("--spp", type=SampleCounts(), default="2,4,8,16,32", show_default=True)

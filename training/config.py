@@ -15,7 +15,9 @@ CONFIGS = Path(__file__).with_name("configs")
 # Networks to compare with, which nothing but training runs; the second goes on from the first.
 BASELINES = ("direct", "recurrent-direct")
 # In the order of training; each has what came before it frozen (paper §5).
-STAGES = ("single-frame", "multi-scale", "temporal", "specialization", "error", *BASELINES)
+STAGES = (
+    "single-frame", "multi-scale", "temporal", "specialization", "adaptation", "error", *BASELINES,
+)  # fmt: skip
 FIRST = ("single-frame", "error", "direct")  # all others go on from weights
 WINDOWED = ("temporal", "recurrent-direct")  # learn from windows
 
@@ -45,6 +47,10 @@ class BatchConfig:
     exposure_error: float = 0.5
     reference_noise: float = 4.0
     rescan_steps: int = 200
+
+    def share(self, encoder: str) -> float:
+        """How often an encoder gets a batch, relative to the others."""
+        return self.shares.get(encoder, 1.0)
 
 
 @dataclass(frozen=True)

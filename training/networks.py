@@ -14,8 +14,8 @@ def network_of(config: TrainingConfig) -> Network | DirectNetwork:
     return BASELINES.get(config.stage, Network)(config.network)
 
 
-def trained_parts(network: Network | DirectNetwork, stage: str) -> list[nn.Module]:
-    """The modules that a stage trains.
+def trained_parts(network: Network | DirectNetwork, config: TrainingConfig) -> list[nn.Module]:
+    """The modules that a stage trains; of an adaptation, the encoders that get batches.
 
     A U-Net predicts how its scales are joined, so all of its scales are trained at once.
     """
@@ -23,6 +23,9 @@ def trained_parts(network: Network | DirectNetwork, stage: str) -> list[nn.Modul
         return [network.combiner, network.colors]
     if isinstance(network, DirectNetwork):
         return [network]
+    stage = config.stage
+    if stage == "adaptation":
+        return [network.encoders[name] for name in trained_encoders(config)]
     if stage == "single-frame":
         return [network.encoders, network.trunk, network.centre]
     if stage == "multi-scale":
@@ -31,3 +34,8 @@ def trained_parts(network: Network | DirectNetwork, stage: str) -> list[nn.Modul
     if stage == "temporal":
         return [network.temporal, network.other]
     return [network.specialization]
+
+
+def trained_encoders(config: TrainingConfig) -> list[str]:
+    """Names of the encoders that get batches; the first is the one to validate with."""
+    return [name for name in config.network.encoders if config.batches.share(name) > 0]

@@ -64,7 +64,8 @@ def select_from(view: View, size: int, generator: np.random.Generator) -> Corner
     reference = view.aovs([REFERENCE])
     color = torch.from_numpy(reference["color"])
     exposed = torch.nan_to_num(color * features.exposure(color[None])[0])
-    normal = torch.nan_to_num(torch.from_numpy(reference["normal"]))
+    # A source without normals shows its content by colors alone.
+    normal = torch.nan_to_num(torch.from_numpy(reference.get("normal", reference["color"])))
     return select(importance(exposed, normal), size, generator)
 
 

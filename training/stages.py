@@ -21,7 +21,7 @@ from training.base_stage import BaseStage, save_tensors
 from training.batches import Batch
 from training.config import TrainingConfig
 from training.losses import gradient_error, smape, structural_error
-from training.networks import network_of, trained_parts
+from training.networks import network_of, trained_encoders, trained_parts
 from training.schedule import Budget
 from training.validation import Sample, measure
 
@@ -38,7 +38,7 @@ class Stage(BaseStage[Batch]):
         # The stubs lack this documented keyword.
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network.requires_grad_(False)
-        for part in trained_parts(self.network, config.stage):
+        for part in trained_parts(self.network, config):
             part.requires_grad_(True)
 
     def loss(self, batch: Batch) -> Tensor:
@@ -130,7 +130,7 @@ class Stage(BaseStage[Batch]):
 
     def validation_step(self, sample: Sample, batch_idx: int) -> None:
         """Errors of one held-out image, averaged by Lightning over all with its sample count."""
-        encoder = next(iter(self.config.network.encoders))
+        encoder = trained_encoders(self.config)[0]
         for name, (before, after) in measure(self.network, sample, encoder, self.device).items():
             for label, value in (("noisy", before), ("denoised", after)):
                 key = f"validation/{sample.label}/{name}/{label}"

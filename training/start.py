@@ -5,6 +5,7 @@ from pathlib import Path
 from kpcn_core import weights
 from kpcn_core.model.error import ErrorPredictor
 from kpcn_core.model.network import Network
+from training.adaptation import take_over
 from training.baselines import DirectNetwork, RecurrentDirectNetwork
 from training.config import BASELINES, TrainingConfig
 from training.errors import InvalidConfig
@@ -19,6 +20,11 @@ def start_from(network: Network | DirectNetwork, config: TrainingConfig) -> None
         InvalidConfig: they are of another network, and `start_in_part` is not set; or nothing fits.
     """
     path, found = _named(config)
+    if config.stage == "adaptation":
+        assert isinstance(network, Network)
+        assert isinstance(found, Network)
+        take_over(network, found, path)
+        return
     if found.config != config.network and not config.run.start_in_part:
         raise InvalidConfig(
             f"{path}: its network is {found.config}; the configuration asks for "

@@ -40,7 +40,8 @@ def write(path: Path, buffers: Buffers, around: Mapping[int, Buffers] | None = N
 
     Args:
         path: the file to make.
-        buffers: "reference" and the noisy ones, all of one size, each with every AOV of `AOVS`.
+        buffers: "reference" and the noisy ones, all of one size, each with "color" and the same
+            others of `AOVS`.
         around: the noisy buffers of other frames, by their distance from the centre in frames.
     """
     arrays = _arrays("", buffers)
@@ -56,6 +57,8 @@ def _arrays(prefix: str, buffers: Buffers) -> dict[str, NDArray[Any]]:
     for name, buffer in buffers.items():
         arrays[f"{prefix}{name}/count"] = compact(buffer.count[None])
         for aov in AOVS:
+            if aov not in buffer.mean:
+                continue
             arrays[f"{prefix}{name}/mean/{aov}"] = compact(buffer.mean[aov])
             if aov in buffer.deviation:
                 arrays[f"{prefix}{name}/spread/{aov}"] = compact(np.sqrt(buffer.deviation[aov]))
@@ -110,6 +113,7 @@ class View:
                 f"{path}: expected noisy buffers and a reference; found {sorted(counts)}. "
                 f"Remove the file and run `kpcn-train render` again."
             )
+        self._present = [aov for aov in AOVS if f"{REFERENCE}/mean/{aov}" in self._names]
         self.size: tuple[int, int] = counts[REFERENCE].shape[-2:]
         spp = {name: round(float(counts[name].mean(dtype=np.float64))) for name in sorted(counts)}
         self.spp = {name: spp[name] for name in spp if ":" not in name and name != REFERENCE}
@@ -159,14 +163,14 @@ class View:
             offset: of the frame that they belong to; 0 is the centre.
 
         Returns:
-            Each AOV and its `*_mse` twin (variance of the pixel mean), float32 [3,h,w]; no twins
-            where the renderer gives no variance.
+            Each AOV that the view has and its `*_mse` twin (variance of the pixel mean), float32
+            [3,h,w]; no twins where the renderer gives no variance.
         """
         buffers = [_prefix(offset) + name for name in buffers]
         counts = self._read(buffers, "count", rows, columns)
         total = counts.sum(axis=0)
         merged = {}
-        for aov in AOVS:
+        for aov in self._present:
             means = self._read(buffers, f"mean/{aov}", rows, columns)
             mean = _mean(means, counts)
             merged[aov] = mean
