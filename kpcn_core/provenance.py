@@ -35,6 +35,12 @@ def weights_name(model: str) -> str:
     return f"{path.stem}, sha256 {weights.describe(path)['sha256']}"
 
 
+def predictor_name(model: str) -> str:
+    """The same of the predictor of its errors; "none" if it has none."""
+    beside = weights.predictor_of(weights.find(model))
+    return "none" if beside is None else weights_name(str(beside))
+
+
 def device_name(device: torch.device) -> str:
     """The GPU's model, or "cpu"."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

@@ -1,6 +1,7 @@
 """`kpcn adaptive`, from a scene file to an image, interrupted and continued."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from kpcn_core.cli.adaptive_options import Duration
 from kpcn_core.cli.main import main
 from kpcn_core.frame import Frame, Window
 from kpcn_core.layer import Channel
-from tests.networks import random_network
+from tests.networks import random_network, random_predictor
 from tests.test_command import kpcn_render
 from tests.test_render import CROP, HEIGHT, SCENE, WIDTH
 
@@ -30,6 +31,7 @@ SIZE = f"{WIDTH}x{HEIGHT}"
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "random.safetensors"
     weights.save(path, random_network(), {"steps": "0"})
+    weights.save(path.with_stem("random-error"), random_predictor(), {"steps": "0"})
     return path
 
 
@@ -123,16 +125,17 @@ def started(output: Path, *given: str) -> subprocess.Popen[str]:
     raise AssertionError(process.communicate()[1])
 
 
+@pytest.mark.parametrize("guide", ["smape", "variance"])
 def test_a_killed_render_resumes_to_the_same_image(
-    scene: Path, model: Path, tmp_path: Path
+    scene: Path, model: Path, tmp_path: Path, guide: str
 ) -> None:
     output, whole = tmp_path / "killed.exr", tmp_path / "whole.exr"
-    process = started(output, *words(model, output, scene, "--budget", 1 << 20))
+    process = started(output, *words(model, output, scene, "--budget", 1 << 20, guide=guide))
     process.kill()
     process.communicate()
     budget = 16 << len(list(log(output)))  # one pass more than the log has
     for path, more in ((output, ["--resume"]), (whole, [])):
-        result = kpcn(*words(model, path, scene, "--budget", budget, *more))
+        result = kpcn(*words(model, path, scene, "--budget", budget, *more, guide=guide))
         assert result.exit_code == 0, result.stderr
     found, expected = exr.read(output), exr.read(whole)
     assert found.metadata["samplesPerPixel"] == budget
@@ -209,8 +212,30 @@ def test_another_scene_does_not_resume(scene: Path, model: Path, tmp_path: Path)
 def test_a_guide_that_the_weights_do_not_predict_says_so(
     scene: Path, model: Path, tmp_path: Path
 ) -> None:
-    line = failed(*words(model, tmp_path / "out.exr", scene, "--budget", 2, guide="smape"))
+    blind = tmp_path / "blind.safetensors"
+    shutil.copy(model, blind)
+    line = failed(*words(blind, tmp_path / "out.exr", scene, "--budget", 2, guide="smape"))
     assert "needs a network that predicts its own smape" in line
+
+
+def test_a_predicted_error_ends_a_run(scene: Path, model: Path, tmp_path: Path) -> None:
+    output, more = tmp_path / "out.exr", ("--budget", 64, "--initial", 4, "--target-error", 9)
+    result = kpcn(*words(model, output, scene, *more, guide="dssim"))
+    assert "dssim" in result.stdout
+    assert "done: the error is small" in result.stdout
+    (line,) = log(output)
+    assert (line["spp"], line["guide"], line["stop"]) == (4, "dssim", "target")
+
+
+def test_another_predictor_does_not_resume(scene: Path, model: Path, tmp_path: Path) -> None:
+    mine, output = tmp_path / "mine.safetensors", tmp_path / "out.exr"
+    shutil.copy(model, mine)
+    for metrics in ((), ("smape",)):
+        weights.save(mine.with_stem("mine-error"), random_predictor(*metrics), {})
+        command = words(mine, output, scene, "--budget", 2, "--initial", 2, guide="smape")
+        if not metrics:
+            assert kpcn(*command).exit_code == 0
+    assert "predictor was 'mine-error" in failed(*command, "--resume")
 
 
 @pytest.mark.parametrize(

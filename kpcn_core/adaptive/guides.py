@@ -19,6 +19,7 @@ from kpcn_core.model.error_config import GUIDING_METRICS
 
 Guide = Callable[[Frame, Frame], Pixels]  # (noisy, denoised) -> error map, at least 0 [1,H,W]
 
+DEFAULT = "smape"
 TRUE = "true-"
 NAMES = (*GUIDING_METRICS, "variance", "uniform", *(TRUE + metric for metric in GUIDING_METRICS))
 

@@ -35,7 +35,7 @@ def run(
     denoiser: Denoises,
     *,
     budget: int,
-    guide: str | Guide = "variance",
+    guide: str | Guide = guides.DEFAULT,
     initial: int = INITIAL,
     floor: float = FLOOR,
     seed: int = 0,

@@ -18,6 +18,7 @@ from kpcn_core.cli.progress import Bar, progress
 from kpcn_core.denoiser import Denoiser
 from kpcn_core.errors import InvalidPixels
 from kpcn_core.frame import Pixels
+from kpcn_core.model.error_config import GUIDING_METRICS
 from kpcn_core.renderers.base import Renderer
 from kpcn_core.settings import DEFAULT_MODEL
 
@@ -31,7 +32,7 @@ REASONS = {"budget": "the budget is spent", "target": "the error is small", "tim
 @click.option("-o", "--output", type=FILE, required=True, help="An EXR: the best image so far.")
 @click.option("--budget", type=click.IntRange(1), required=True, help="Samples per pixel in all.")
 @click.option("--initial", type=click.IntRange(1), default=INITIAL, show_default=True)
-@click.option("--guide", type=click.Choice(guides.NAMES), default="variance", metavar="NAME")
+@click.option("--guide", type=click.Choice(guides.NAMES), default=guides.DEFAULT, metavar="NAME")
 @click.option("--floor", type=click.FloatRange(0, 1), default=FLOOR, show_default=True)
 @click.option("--target-error", type=click.FloatRange(0), help="Stop at this mean of the guide.")
 @click.option("--time", "seconds", type=Duration(), help="Stop in time, e.g. 15m.")
@@ -81,6 +82,7 @@ def adaptive(
         "initial": initial,
         "floor": floor,
         "model": provenance.weights_name(model),
+        **({"predictor": provenance.predictor_name(model)} if guide in GUIDING_METRICS else {}),
         **choice.settings(scene),
     }
     expected = None if reference is None else exr.read(reference)["color"]
