@@ -10,21 +10,29 @@ from pathlib import Path
 from typing import BinaryIO
 
 from kpcn_core.errors import UnreadableFile
+from kpcn_core.exr_promise import blocks, decoded
 
 MAGIC = b"\x76\x2f\x31\x01"
 TILED, DEEP, MULTI_PART = 0x200, 0x800, 0x1000
 LONGEST_NAME = 255
 
 
-def check_complete(path: Path) -> None:
-    """Raise UnreadableFile unless the file is an EXR whose chunks all lie within it."""
+def check_complete(path: Path) -> int:
+    """Raise unless the file is an EXR whose blocks of pixels are all there.
+
+    Returns:
+        Bytes that its decoded pixels take.
+
+    Raises:
+        UnreadableFile: it is none, or it is damaged or incomplete.
+    """
     try:
         if path.is_fifo() or path.is_char_device() or path.is_socket():
             # Opening a pipe waits until somebody writes to it.
             raise UnreadableFile(f"{path}: expected an EXR file; it is a pipe or a device.")
         with path.open("rb") as file:
             size = path.stat().st_size
-            _check(_Reader(path, file, size))
+            return _check(_Reader(path, file, size))
     except IsADirectoryError:
         raise UnreadableFile(f"{path}: expected an EXR file; it is a folder.") from None
     except OSError as error:
@@ -49,14 +57,17 @@ class _Reader:
         value: int = struct.unpack(form, self.take(struct.calcsize(form)))[0]
         return value
 
+    def damaged(self, what: str) -> UnreadableFile:
+        return UnreadableFile(
+            f"{self.path}: its header is damaged: {what}. Render or copy it again."
+        )
+
     def name(self) -> str:
         text = bytearray()
         while byte := self.take(1).strip(b"\0"):
             text += byte
             if len(text) > LONGEST_NAME:
-                raise UnreadableFile(
-                    f"{self.path}: its header is damaged. Render or copy it again."
-                )
+                raise self.damaged("a name does not end")
         return text.decode("utf-8", "replace")
 
     def cut(self, what: str) -> UnreadableFile:
@@ -65,7 +76,7 @@ class _Reader:
         )
 
 
-def _check(reader: _Reader) -> None:
+def _check(reader: _Reader) -> int:
     if reader.size == 0:
         raise UnreadableFile(f"{reader.path}: expected an EXR file; it is empty.")
     start = reader.file.read(len(MAGIC))
@@ -75,15 +86,25 @@ def _check(reader: _Reader) -> None:
     multi_part = bool(flags & MULTI_PART)
     parts = _headers(reader, multi_part=multi_part)
     if flags & DEEP:
-        return  # refused later, with a better reason
+        return 0  # refused later, with a better reason
     if multi_part:
-        chunks = sum(_integer(part.get("chunkCount")) for part in parts)
-        offsets = [reader.integer("<Q") for _ in range(chunks)]
+        counts = [_integer(part.get("chunkCount")) for part in parts]
+        if not all(0 <= 8 * count <= reader.size for count in counts):
+            raise reader.cut("blocks of pixels are missing")
+        offsets = [reader.integer("<Q") for _ in range(sum(counts))]
     else:
         offsets = _table(reader)
+        counts = [len(offsets)]
     if not offsets or not all(0 < offset < reader.size for offset in offsets):
         raise reader.cut("blocks of pixels are missing")
-    _check_last(reader, max(offsets), parts, tiled=bool(flags & TILED), multi_part=multi_part)
+    for part, count in zip(parts, counts, strict=True):
+        expected = blocks(part, _is_tiled(part, flags))
+        if expected is not None and count != expected:
+            raise reader.damaged(
+                f"it has {count} blocks of pixels, and its size asks for {expected}"
+            )
+    _check_last(reader, max(offsets), parts, flags)
+    return sum(map(decoded, parts))
 
 
 def _table(reader: _Reader) -> list[int]:
@@ -102,17 +123,20 @@ def _table(reader: _Reader) -> list[int]:
     return offsets
 
 
-def _check_last(
-    reader: _Reader, offset: int, parts: list[dict[str, bytes]], *, tiled: bool, multi_part: bool
-) -> None:
+def _check_last(reader: _Reader, offset: int, parts: list[dict[str, bytes]], flags: int) -> None:
     """Raise if the file ends within its last block of pixels."""
     reader.file.seek(offset)
-    if multi_part:
-        number = reader.integer("<i")
-        tiled = 0 <= number < len(parts) and parts[number].get("type") == b"tiledimage"
+    number = reader.integer("<i") if flags & MULTI_PART else 0
+    tiled = 0 <= number < len(parts) and _is_tiled(parts[number], flags)
     reader.take(16 if tiled else 4)  # where the block lies in the image
     if reader.integer("<i") > reader.size - reader.file.tell():
         raise reader.cut("its last block of pixels is cut off")
+
+
+def _is_tiled(part: dict[str, bytes], flags: int) -> bool:
+    if flags & MULTI_PART:
+        return part.get("type") == b"tiledimage"
+    return bool(flags & TILED)
 
 
 def _headers(reader: _Reader, *, multi_part: bool) -> list[dict[str, bytes]]:

@@ -16,6 +16,8 @@ from kpcn_core.errors import UnreadableFile
 from kpcn_core.exr_check import check_complete
 from kpcn_core.frame import Pixels, Window
 from kpcn_core.layer import LayerSet, layers
+from kpcn_core.memory import exhausted, free, gib
+from kpcn_core.patience import fetch
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +32,7 @@ LOSSY = (
 )
 # Texts and numbers that describe a part of a file rather than the image.
 PART_ATTRIBUTES = ("name", "chunkCount", "version")
+HEADER = 1 << 16  # bytes that most headers have at most
 HALF_MAX = float(np.finfo(np.float16).max)
 
 
@@ -38,9 +41,13 @@ def open_file(path: Path) -> OpenEXR.File:
 
     Raises:
         UnreadableFile: it is missing, damaged or incomplete, or not made of flat, full pixels.
-        MemoryError: its pixels do not fit into memory.
+        OutOfMemory, MemoryError: its pixels do not fit into memory.
     """
-    header = open_header(path)
+    fetch(path)
+    size, left = check_complete(path), free()
+    if left is not None and size > left:
+        raise exhausted(f"{path}: its pixels take {gib(size)}", left)
+    header = _open_header(path)
     try:
         # OpenEXR leaves damaged parts out, and prints why.
         with redirect_stdout(StringIO()) as printed:
@@ -61,7 +68,12 @@ def open_file(path: Path) -> OpenEXR.File:
 
 def open_header(path: Path) -> OpenEXR.File:
     """As `open_file`, but the parts have headers only."""
+    fetch(path, HEADER)
     check_complete(path)
+    return _open_header(path)
+
+
+def _open_header(path: Path) -> OpenEXR.File:
     try:
         file = OpenEXR.File(str(path), separate_channels=True, header_only=True)
     except (RuntimeError, ValueError) as error:

@@ -99,6 +99,14 @@ def interrupted(path: Path) -> None:
     path.write_bytes(data)
 
 
+def taller(path: Path) -> None:
+    """Its header promises more lines than it has."""
+    data = bytearray(path.read_bytes())
+    start = data.index(b"dataWindow\0box2i\0") + len(b"dataWindow\0box2i\0") + 4
+    data[start + 12 : start + 16] = (100_000).to_bytes(4, "little")
+    path.write_bytes(data)
+
+
 def not_a_number(path: Path) -> None:
     nothing = np.full((HEIGHT, WIDTH), np.nan, dtype=np.float32)
     save_exr(path, {**named(*LAYERS), "R": nothing, "G": nothing, "B": nothing})
@@ -122,6 +130,7 @@ BROKEN_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "cut in half": (lambda path: cut(path, 0.5), "incomplete"),
     "cut at its end": (lambda path: cut(path, -3), "last block of pixels is cut off"),
     "an interrupted render": (interrupted, "blocks of pixels are missing"),
+    "a size that it has not": (taller, "blocks of pixels, and its size asks for 6251"),
     "text that is not UTF-8": (
         lambda path: with_attribute(path, "owner", "string", b"Ren\xe9"),
         "not UTF-8",

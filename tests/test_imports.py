@@ -29,6 +29,7 @@ LAYERS = (
         "protocol",
         "sequence_pattern",
         "memory",
+        "patience",
     },
     {"ops", "frame", "device", "client", "host"},
     {
@@ -75,7 +76,7 @@ LAYERS = (
 HOMES = {
     "click": ("kpcn_core/cli/*", "training/cli.py"),
     "rich": ("kpcn_core/cli/*",),
-    "OpenEXR": ("kpcn_core/exr*.py",),
+    "OpenEXR": ("kpcn_core/exr*.py", "benchmarks/exr_*.py"),
     "opentimelineio": ("kpcn_core/timeline*.py",),
     "lightning": ("training/*",),
     "mitsuba": ("kpcn_core/renderers/mitsuba*", "training/*", "benchmarks/*"),

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from kpcn_core import exr, inference, memory, tile_budget
+from kpcn_core import exr, exr_file, inference, memory, tile_budget
 from kpcn_core.denoiser import Denoiser
 from kpcn_core.errors import OutOfMemory
 from kpcn_core.frame import Frame
@@ -153,6 +153,15 @@ def test_what_is_free_decides_before_anything_fails(
     caplog.clear()
     denoiser.denoise(random_frame(64, 64))
     assert not caplog.text
+
+
+def test_pixels_that_cannot_fit_are_refused_before_they_are_read(
+    shot: Shot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exr_file, "free", lambda: 1 << 20)
+    with pytest.raises(OutOfMemory, match=r"large\.exr: its pixels take 0\.0 GiB: the memory"):
+        exr.read(shot.folder / "large.exr")
+    assert exr_file.open_header(shot.folder / "large.exr").parts
 
 
 CGROUPS = {
