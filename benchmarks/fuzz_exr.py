@@ -19,6 +19,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from benchmarks import exr_seeds, provenance
 from benchmarks.exr_mutations import mutated
 from kpcn_core import exr
@@ -114,7 +116,9 @@ def main() -> None:
             "seeds": [path.name for path in files],
             "minutes": asked.minutes,
             "megabytes of address space": MEMORY >> 20,
-            "provenance": provenance.collect("benchmarks.fuzz_exr", packages=("OpenEXR",)),
+            "provenance": provenance.collect(
+                "benchmarks.fuzz_exr", torch.device("cpu"), ("OpenEXR",)
+            ),
         }
         asked.json.write_text(json.dumps(record, indent=2) + "\n")
 
