@@ -71,21 +71,26 @@ class Component:
         return Component(self.name, self.radiance.to(device), variance, self.valid.to(device))
 
 
-def exposure(color: Tensor) -> Tensor:
+# TorchScript, which `export` compiles some of these functions with, knows no globals; hence the
+# constants among the parameters.
+
+
+def exposure(
+    color: Tensor, block: int = EXPOSURE_BLOCK, black: float = BLACK, grey: float = MIDDLE_GREY
+) -> Tensor:
     """The factor [B,1,1,1] that brings an image [B,3,H,W] to middle grey.
 
     The geometric mean runs over the luminance of 16x16 blocks rather than of pixels, because the
     logarithm of a noisy pixel is biased by its noise.
     """
-    finite = torch.where(torch.isfinite(color), color, 0.0)
-    luminance = finite.mean(dim=1, keepdim=True).clamp(min=0.0)
-    block = [min(EXPOSURE_BLOCK, size) for size in luminance.shape[-2:]]
-    blocks = functional.avg_pool2d(luminance, block, ceil_mode=True)
-    lit = blocks > BLACK
-    logs = torch.where(lit, blocks.clamp(min=BLACK).log(), 0.0).sum(dim=(1, 2, 3), keepdim=True)
+    luminance = finite(color).mean(dim=1, keepdim=True).clamp(min=0.0)
+    sides = [min(block, size) for size in luminance.shape[-2:]]
+    blocks = functional.avg_pool2d(luminance, sides, ceil_mode=True)
+    lit = blocks > black
+    logs = torch.where(lit, blocks.clamp(min=black).log(), 0.0).sum(dim=(1, 2, 3), keepdim=True)
     count = lit.sum(dim=(1, 2, 3), keepdim=True)
-    mean = torch.where(count > 0, (logs / count.clamp(min=1)).exp(), MIDDLE_GREY)
-    return MIDDLE_GREY / mean
+    mean = torch.where(count > 0, (logs / count.clamp(min=1)).exp(), grey)
+    return grey / mean
 
 
 def components(
@@ -137,9 +142,9 @@ def compose(filtered: Mapping[str, Tensor], gain: Tensor) -> Tensor:
     return color / gain
 
 
-def demodulator(albedo: Tensor) -> Tensor:
+def demodulator(albedo: Tensor, epsilon: float = ALBEDO_EPSILON) -> Tensor:
     """What a diffuse color is divided by to become irradiance."""
-    return albedo.clamp(min=0.0) + ALBEDO_EPSILON
+    return albedo.clamp(min=0.0) + epsilon
 
 
 def component_planes(component: Component, aovs: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -177,12 +182,12 @@ def guide_planes(aovs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     found = {}
     if "albedo" in aovs:
-        found["albedo"] = signed_log(_finite(aovs["albedo"]))
+        found["albedo"] = signed_log(finite(aovs["albedo"]))
     if "normal" in aovs:
-        found["normal"] = _finite(aovs["normal"])
+        found["normal"] = finite(aovs["normal"])
     for guide in ("albedo", "normal"):
         if guide in aovs and f"{guide}_mse" in aovs:
-            mean, variance = _finite(aovs[guide]), _finite(aovs[f"{guide}_mse"])
+            mean, variance = finite(aovs[guide]), finite(aovs[f"{guide}_mse"])
             found[f"{guide}_variance"] = relative_deviation(mean, variance)
     return found
 
@@ -215,9 +220,9 @@ def signed_log(values: Tensor) -> Tensor:
     return values.sign() * values.abs().log1p()
 
 
-def relative_deviation(mean: Tensor, variance: Tensor) -> Tensor:
+def relative_deviation(mean: Tensor, variance: Tensor, epsilon: float = VARIANCE_EPSILON) -> Tensor:
     """Square root of the variance over the squared mean, both summed over channels; 0 to 1."""
-    square = mean.square().sum(dim=1, keepdim=True) + VARIANCE_EPSILON
+    square = mean.square().sum(dim=1, keepdim=True) + epsilon
     ratio = variance.clamp(min=0.0).sum(dim=1, keepdim=True) / square
     return ratio.clamp(max=1.0).sqrt()
 
@@ -229,7 +234,7 @@ def _component(name: str, image: Tensor, variance: Tensor | None, factor: Tensor
     return Component(
         name,
         torch.where(valid, scaled, 0.0),
-        None if variance is None else _finite(variance * factor.square()),
+        None if variance is None else finite(variance * factor.square()),
         valid.to(scaled.dtype),
     )
 
@@ -238,5 +243,6 @@ def _by_name(*found: Component) -> dict[str, Component]:
     return {component.name: component for component in found}
 
 
-def _finite(values: Tensor) -> Tensor:
+def finite(values: Tensor) -> Tensor:
+    """Values with 0 where they are NaN or Inf."""
     return torch.where(torch.isfinite(values), values, 0.0)

@@ -1,5 +1,7 @@
 """Small networks with random kernels, for tests."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from itertools import chain
 
 import torch
@@ -40,10 +42,17 @@ def small_config(trunk: str = UNET, fold: int = 1, kernels: int = 3) -> ModelCon
     )
 
 
-def random_network(trunk: str = UNET, fold: int = 1, kernels: int = 3, seed: int = 0) -> Network:
+def random_network(
+    trunk: str = UNET,
+    fold: int = 1,
+    kernels: int = 3,
+    seed: int = 0,
+    encoders: Mapping[str, tuple[str, ...]] | None = None,
+) -> Network:
     """A small network whose kernels are far from uniform, and all of whose modules do something."""
     torch.manual_seed(seed)
-    network = Network(small_config(trunk, fold, kernels))
+    config = small_config(trunk, fold, kernels)
+    network = Network(replace(config, encoders=encoders or config.encoders))
     later = (network.temporal, network.specialization, network.alpha)
     for value in chain.from_iterable(part.parameters() for part in later if part is not None):
         torch.nn.init.normal_(value, std=0.2)

@@ -63,11 +63,11 @@ class Network(nn.Module):
         # The layers of a U-Net all follow a ReLU, which halves the variance, and none skips it.
         self.apply(partial(_xavier, gain=1.0 if self.apart else 2**0.5))
         self.centre = nn.ModuleList(
-            KernelPredictor(width, sum(self._layout(scale, centre=True).values()), fold)
+            KernelPredictor(width, sum(self.layout(scale, centre=True).values()), fold)
             for scale, width in enumerate(config.channels)
         )
         self.other = nn.ModuleList(
-            KernelPredictor(width, sum(self._layout(scale, centre=False).values()), fold)
+            KernelPredictor(width, sum(self.layout(scale, centre=False).values()), fold)
             for scale, width in enumerate(config.channels)
         )
         self._start_as_identity()
@@ -178,7 +178,7 @@ class Network(nn.Module):
     def _by_name(self, found: Tensor, scale: int, names: Sequence[str], centre: bool) -> Logits:
         if self.apart:
             return dict(zip(names, found.chunk(len(names)), strict=True))
-        layout = self._layout(scale, centre)
+        layout = self.layout(scale, centre)
         return dict(zip(layout, torch.split(found, list(layout.values()), dim=1), strict=True))
 
     def join(self, fine: Tensor, coarse: Tensor, logits: Tensor | None) -> Tensor:
@@ -246,7 +246,7 @@ class Network(nn.Module):
         planes = 3 * max(sum(PLANES[name] for name in read) for read in config.encoders.values())
         return int(4 * (2 * kernels + features + planes)) + 256
 
-    def _layout(self, scale: int, centre: bool) -> dict[str, int]:
+    def layout(self, scale: int, centre: bool) -> dict[str, int]:
         """Names of the logits of a scale, and how many there are of each."""
         config = self.config
         if self.apart:
@@ -276,7 +276,7 @@ class Network(nn.Module):
         From box filters, a short training ends with albedos that are worse than noisy ones.
         """
         for scale, predictor in enumerate(self.centre):
-            layout = self._layout(scale, centre=True)
+            layout = self.layout(scale, centre=True)
             assert isinstance(predictor, KernelPredictor)
             pieces = torch.split(predictor.logits.bias, list(layout.values()))
             biases = dict(zip(layout, pieces, strict=True))

@@ -1,0 +1,66 @@
+"""A small network with every encoder that can be exported, and frames for it."""
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kpcn_core.denoiser import Denoiser
+from kpcn_core.export.inputs import prepared
+from kpcn_core.export.nuke_channels import MASK, Packing, packing
+from kpcn_core.export.single_frame import SingleFrame
+from kpcn_core.export.torchscript import NukeDenoiser, scripted
+from kpcn_core.frame import Frame, Pixels
+from kpcn_core.model.config import UNET
+from kpcn_core.model.network import Network
+from tests.networks import SPLIT, random_network
+
+WITHOUT = tuple(name for name in SPLIT if not name.endswith("_variance"))
+BEAUTY = (
+    "specular", "specular_variance", "albedo", "albedo_variance", "normal", "normal_variance",
+)  # fmt: skip
+ENCODERS = {
+    "kpcn": SPLIT,
+    "split": WITHOUT,
+    "beauty": BEAUTY,
+    "generic": ("specular", "albedo", "normal"),
+    "plain": ("specular",),
+}
+
+
+@lru_cache
+def network() -> Network:
+    """Folded, three scales, kernels of 3x3, random."""
+    return random_network(UNET, fold=2, encoders=ENCODERS)
+
+
+@lru_cache
+def module(encoder: str) -> NukeDenoiser:
+    """The module for Nuke, not compiled."""
+    frame = SingleFrame(network(), encoder)
+    return NukeDenoiser(frame, packing(frame.planes))
+
+
+@lru_cache
+def compiled(encoder: str) -> torch.jit.ScriptModule:
+    """The module for Nuke."""
+    return scripted(module(encoder))
+
+
+def denoiser() -> Denoiser:
+    return Denoiser(network(), torch.device("cpu"))
+
+
+def tensors(frame: Frame) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(pixels)[None] for name, pixels in frame.aovs.items()}
+
+
+def packed(frame: Frame, packing: Packing, mask: Pixels | None = None) -> Tensor:
+    """What Nuke would hand to the module [1,C,H,W]."""
+    wanted = [one for one in packing.inputs if one != MASK]
+    images = prepared(tensors(frame), wanted)
+    images["mask"] = torch.from_numpy(np.zeros(frame.size, "f4") if mask is None else mask)[
+        None, None
+    ]
+    return torch.cat([images[one.name] for one in packing.inputs], dim=1)
