@@ -84,6 +84,8 @@ HOMES = {
     "bpy": ("kpcn_core/renderers/cycles*", "training/*"),
     "pyluxcore": ("kpcn_core/renderers/luxcore*",),
     "cv2": ("kpcn_core/optical_flow.py",),
+    "onnx": ("kpcn_core/export/onnx.py",),
+    "onnxruntime": ("benchmarks/*",),
     "pyoidn": ("kpcn_core/oidn.py",),
     "flip_evaluator": ("kpcn_core/metrics.py",),
     "PIL": ("kpcn_core/picture.py", "benchmarks/*"),

@@ -25,6 +25,7 @@ COMMANDS = {
     "adaptive": ("kpcn_core.cli.adaptive", "Render, with samples where the denoised image errs."),
     "doctor": ("kpcn_core.cli.doctor", "Say what works here, what is missing, how to mend it."),
     "install": ("kpcn_core.cli.install", "Make Nuke find its plugin, and the plugin this Python."),
+    "export": ("kpcn_core.cli.export", "Write the network for Nuke's Inference or Houdini's ONNX."),
     "worker": ("kpcn_core.cli.worker", "Serve Nuke, Houdini or Blender; they start it."),
 }
 
