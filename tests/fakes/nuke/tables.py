@@ -24,6 +24,26 @@ class Reload_Knob(Script_Knob):
         self.node().cache.clear()
 
 
+class CreateCat_Knob(Script_Knob):
+    """The button of a CatFileCreator; the .cat is the module itself, once it was tried."""
+
+    def execute(self) -> None:
+        import torch
+
+        node = self.node()
+        source, channels_in, channels_out = (
+            str(node[name].value()) for name in ("torchScriptFile", "channelsIn", "channelsOut")
+        )
+        module = torch.jit.load(source)
+        given = torch.ones(1, len(channels_in.split(",")), 24, 16)
+        assert module(given).shape == (1, len(channels_out.split(",")), 24, 16)
+        custom = set(node.knobs()) - {knob.name() for knob in (*common(), *cat_file_creator())}
+        for name in custom:
+            kind = {Double_Knob: float, Boolean_Knob: int}[type(node[name])]
+            assert type(getattr(module, name)) is kind, f"no attribute for the knob '{name}'"
+        torch.jit.save(module, str(node["catFile"].value()))
+
+
 HOLDS = ("hold", "loop", "bounce", "black")
 
 
@@ -93,6 +113,14 @@ def multiply() -> list[Knob]:
     return [String_Knob("channels"), Double_Knob("value")]
 
 
+def cat_file_creator() -> list[Knob]:
+    return [
+        File_Knob("torchScriptFile"), File_Knob("catFile"), String_Knob("channelsIn"),
+        String_Knob("channelsOut"), String_Knob("modelId"), Int_Knob("outputScale"),
+        CreateCat_Knob("createCatFile"),
+    ]  # fmt: skip
+
+
 KNOBS: dict[str, Callable[[], list[Knob]]] = {
     "Root": root,
     "Read": read,
@@ -100,6 +128,7 @@ KNOBS: dict[str, Callable[[], list[Knob]]] = {
     "Switch": lambda: [Int_Knob("which")],
     "Input": lambda: [Int_Knob("number")],
     "Multiply": multiply,
+    "CatFileCreator": cat_file_creator,
     "Output": list[Knob],
     "Group": list[Knob],
     "Dot": list[Knob],
