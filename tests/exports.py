@@ -1,6 +1,9 @@
 """A small network with every encoder that can be exported, and frames for it."""
 
+import warnings
 from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,6 +49,13 @@ def module(encoder: str) -> NukeDenoiser:
 def compiled(encoder: str) -> torch.jit.ScriptModule:
     """The module for Nuke."""
     return scripted(module(encoder))
+
+
+def loaded(path: Path, inside: dict[str, str] | None = None) -> Any:
+    """A module as a host reads it, and what else is in its file."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return torch.jit.load(path, _extra_files=inside)  # type: ignore[no-untyped-call]
 
 
 def denoiser() -> Denoiser:

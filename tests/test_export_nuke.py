@@ -17,7 +17,7 @@ from kpcn_core.aov import AOVS
 from kpcn_core.cli.main import main
 from kpcn_core.export import icon
 from kpcn_core.frame import Frame
-from tests.exports import denoiser, network
+from tests.exports import denoiser, loaded, network
 from tests.fakes import comp
 from tests.frames import random_frame
 from tests.nuke_host import Session
@@ -50,7 +50,7 @@ def export(folder: Path, model: Path, *options: str) -> tuple[int, str]:
 
 def stream(frame: Frame) -> comp.Stream:
     """A frame as Nuke has it."""
-    found = {}
+    found: comp.Stream = {}
     for name, pixels in frame.aovs.items():
         suffixes = ("red", "green", "blue", "alpha") if len(pixels) == 3 else ("alpha",)
         layer = "rgba" if name in ("color", "alpha") else name
@@ -121,7 +121,7 @@ def test_the_folder_says_what_wrote_it(folders: dict[str, Path], model: Path) ->
     assert weights.describe(model)["sha256"] in about["network"]
     for name in about["modules"]:
         inside = {"kpcn.json": ""}
-        torch.jit.load(folder / name, _extra_files=inside)
+        loaded(folder / name, inside)
         assert json.loads(inside["kpcn.json"]) == about
     assert (folder / f"{NAME}_half.pt").stat().st_size < (folder / f"{NAME}.pt").stat().st_size
     card = json.loads((folder / "cat.json").read_text(encoding="utf-8"))

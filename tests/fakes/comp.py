@@ -7,12 +7,12 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from kpcn_core.frame import Pixels
+from tests.exports import loaded
 from tests.fakes.nk import words
 
 Stream = dict[str, Pixels]
@@ -94,7 +94,7 @@ class Gizmo:
     def inference(self, knobs: dict[str, str], above: Stream) -> Stream:
         found = re.fullmatch(MODEL, knobs["modelFile"])
         assert found
-        module: Any = torch.jit.load(self.folder / f"{found[1]}.pt")
+        module = loaded(self.folder / f"{found[1]}.pt")
         about = json.loads((self.folder / "kpcn.json").read_text(encoding="utf-8"))
         for name in about["knobs"]:
             assert self.ties[knobs["name"], name] == f"parent.{name}"

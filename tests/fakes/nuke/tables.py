@@ -4,6 +4,7 @@ Names and values are those of scripts that Nuke saved and of Foundry's published
 """
 
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.fakes.nuke.knobs import (
     Boolean_Knob,
@@ -30,18 +31,20 @@ class CreateCat_Knob(Script_Knob):
     def execute(self) -> None:
         import torch
 
+        from tests.exports import loaded
+
         node = self.node()
         source, channels_in, channels_out = (
             str(node[name].value()) for name in ("torchScriptFile", "channelsIn", "channelsOut")
         )
-        module = torch.jit.load(source)
+        module = loaded(Path(source))
         given = torch.ones(1, len(channels_in.split(",")), 24, 16)
         assert module(given).shape == (1, len(channels_out.split(",")), 24, 16)
         custom = set(node.knobs()) - {knob.name() for knob in (*common(), *cat_file_creator())}
         for name in custom:
             kind = {Double_Knob: float, Boolean_Knob: int}[type(node[name])]
             assert type(getattr(module, name)) is kind, f"no attribute for the knob '{name}'"
-        torch.jit.save(module, str(node["catFile"].value()))
+        Path(str(node["catFile"].value())).write_bytes(Path(source).read_bytes())
 
 
 HOLDS = ("hold", "loop", "bounce", "black")
