@@ -12,6 +12,7 @@ from pathlib import Path
 from kpcn_core.atomic import check_writable, replaced
 from kpcn_core.client_launch import config_path
 from kpcn_core.errors import MissingDependency, UnknownName, UnreadableFile
+from kpcn_core.install_houdini import houdini
 from kpcn_core.install_nuke import nuke
 
 ENCODING = {"encoding": "utf-8", "errors": "surrogateescape"}  # whatever is there stays
@@ -52,7 +53,7 @@ class Change:
 Edits = list[tuple[Path, Callable[[str], str]]]  # files, and what their text becomes
 
 # Host -> what is to be edited, for (its home or None, the plugin's folder, whether to install).
-HOSTS: dict[str, Callable[[Path | None, Path, bool], Edits]] = {"nuke": nuke}
+HOSTS: dict[str, Callable[[Path | None, Path, bool], Edits]] = {"nuke": nuke, "houdini": houdini}
 
 
 def changes(host: str, home: Path | None = None, uninstall: bool = False) -> list[Change]:

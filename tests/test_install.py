@@ -5,12 +5,14 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
 
 from kpcn_core import client_launch, install
 from kpcn_core.cli.main import main
+from kpcn_core.install import HOSTS
 from tests.test_imports import ROOT, host_modules
 
 THEIRS = [
@@ -30,6 +32,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("APPDATA", str(tmp_path / "config"))
     monkeypatch.delenv("KPCN_PYTHON", raising=False)
+    monkeypatch.delenv("HOUDINI_USER_PREF_DIR", raising=False)
     return tmp_path
 
 
@@ -138,6 +141,60 @@ def test_a_read_only_file_is_refused(home: Path) -> None:
     assert init.read_text() == "import nuke\n"
 
 
+def packages(home: Path, *versions: str) -> list[Path]:
+    """Preferences of Houdini, and where their packages would be."""
+    found = [home / f"houdini{version}" for version in versions]
+    for folder in found:
+        folder.mkdir()
+    return [folder / "packages" / "kpcn.json" for folder in found]
+
+
+def test_each_houdini_gets_a_package_that_names_the_plugin(home: Path) -> None:
+    paths = packages(home, "20.5", "21.0")
+    (home / "houdini_things").mkdir()
+    run("houdini")
+    for path in paths:
+        package = json.loads(path.read_text())
+        assert package["env"] == [{"KPCN_HOUDINI": (ROOT / "plugins" / "houdini").as_posix()}]
+        assert package["hpath"] == "$KPCN_HOUDINI"
+    assert "Nothing to change" in run("houdini")
+    theirs = write(paths[0].parent / "theirs.json", "{}")
+    run("houdini", "--uninstall")
+    assert not any(path.exists() for path in paths)
+    assert theirs.exists()
+    assert "Nothing to change" in run("houdini", "--uninstall")
+
+
+def test_preferences_may_be_elsewhere(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOUDINI_USER_PREF_DIR", str(home / "prefs" / "h__HVER__"))
+    (home / "prefs" / "h21.0").mkdir(parents=True)
+    assert f"would change {home / 'prefs' / 'h21.0' / 'packages' / 'kpcn.json'}" in run(
+        "houdini", "--dry-run"
+    )
+    monkeypatch.setenv("HOUDINI_USER_PREF_DIR", str(home / "one"))
+    run("houdini")
+    assert (home / "one" / "packages" / "kpcn.json").exists()
+
+
+def test_without_a_houdini_its_home_is_asked_for(home: Path) -> None:
+    assert "--home ~/houdini21.0" in refused("houdini")
+    run("houdini", "--home", str(home / "houdini21.0"))
+    assert (home / "houdini21.0" / "packages" / "kpcn.json").exists()
+
+
+def test_the_plugins_own_package_and_menus_are_well_formed() -> None:
+    folder = ROOT / "plugins" / "houdini"
+    package = json.loads((folder / "kpcn.json").read_text())
+    assert package["env"] == [{"KPCN_HOUDINI": "$HOUDINI_PACKAGE_PATH"}]
+    for path in (folder / "MainMenuCommon.xml", folder / "toolbar" / "kpcn.shelf"):
+        for script in ElementTree.parse(path).iter():
+            if script.tag in ("script", "scriptCode"):
+                compile(script.text or "", path.name, "exec")
+    shelf = ElementTree.parse(folder / "toolbar" / "kpcn.shelf").getroot()
+    tools = {tool.get("name") for tool in shelf.findall("tool")}
+    assert {member.get("name") for member in shelf.iter("memberTool")} == tools
+
+
 def test_a_host_without_a_plugin_is_unknown() -> None:
     result = CliRunner().invoke(main, ["install", "povray"])
     assert result.exit_code == 2
@@ -160,16 +217,17 @@ def test_the_wheel_has_the_plugin_and_all_that_it_imports(tmp_path: Path) -> Non
     plugins = tmp_path / "share" / "kpcn" / "plugins"
     copies = {path.name for path in (plugins / "host" / "kpcn_core").iterdir()}
     assert copies == {"__init__.py", *(path.name for path in host_modules())}
-    source, copied = (
-        {path.relative_to(folder) for path in folder.rglob("*") if path.suffix != ".pyc"}
-        for folder in (ROOT / "plugins" / "nuke", plugins / "nuke")
-    )
-    assert {path for path in source if path.name != "__pycache__"} == copied
+    for host in HOSTS:
+        source, copied = (
+            {path.relative_to(folder) for path in folder.rglob("*") if path.suffix != ".pyc"}
+            for folder in (ROOT / "plugins" / host, plugins / host)
+        )
+        assert {path for path in source if path.name != "__pycache__"} == copied
     script = f"""
 import sys, types
 sys.modules["nuke"] = types.ModuleType("nuke")
-sys.path.append({str(plugins / "nuke")!r})
-import kpcn_nuke, kpcn_core.client
+sys.path += [{str(plugins / "nuke")!r}, {str(plugins / "houdini" / "scripts" / "python")!r}]
+import kpcn_nuke, kpcn_husk, kpcn_core.client
 print(kpcn_core.client.__file__)
 """
     run = subprocess.run(

@@ -14,18 +14,19 @@ from kpcn_core import install as installation
 @click.option(
     "--home",
     type=click.Path(file_okay=False, path_type=Path),
-    help="The host's own folder.  [default: the usual one, as ~/.nuke]",
+    help="The host's own folder.  [default: the usual one, as ~/.nuke, ~/houdini21.0]",
 )
 def install(host: str, uninstall: bool, dry_run: bool, home: Path | None) -> None:
-    """Make Nuke find its plugin, and the plugin this Python.
+    """Make Nuke or Houdini find its plugin, and the plugin this Python.
 
-    It adds a few marked lines to the host's own files, and leaves everything else as it is. Which
-    Python has kpcn is noted in kpcn's config file, for all hosts of this account.
+    Nuke gets a few marked lines in its init.py, Houdini a package file in the preferences of each
+    of its versions; everything else stays as it is. Which Python has kpcn is noted in kpcn's config
+    file, for all hosts of this account.
 
     \b
     Examples:
       kpcn install nuke
-      kpcn install nuke --dry-run
+      kpcn install houdini --dry-run
       kpcn install nuke --uninstall
     """
     changes = installation.changes(host, home, uninstall)

@@ -21,6 +21,31 @@ OWN = ("input", "enable", "strict", "since", "then_postframe", "then_postrender"
 ITEMS = (*host_panel.ITEMS, *OWN)
 
 
+def make_hook(values: Mapping[str, str], source: str, tell: Callable[[str], None]) -> Hook:
+    """What denoises a render.
+
+    Args:
+        values: by the names of `ITEMS`; what is not there has its first value.
+        source: the rendered files.
+        tell: called with each line for the log.
+
+    Raises:
+        Refused, UnknownName: a value cannot be meant.
+    """
+    settings = host_panel.settings(values)
+    output = values.get("output_file") or default_output(source)
+    frames = values.get("frame_range")
+    landing = Landing(
+        source,
+        str(Path.cwd() / output),
+        settings.window,
+        numbers(frames) if frames else None,
+        float(values.get("since") or 0),
+    )
+    client = Client("houdini", values.get("device") or "auto")
+    return Hook(client, settings, landing, tell, host_panel.is_on(values.get("strict", "")))
+
+
 class Render:
     """What a script of husk's is told.
 
@@ -59,26 +84,8 @@ class Render:
         return str(Path.cwd() / found)
 
     def hook(self, tell: Callable[[str], None]) -> Hook:
-        """What denoises it.
-
-        Args:
-            tell: called with each line for the log.
-
-        Raises:
-            Refused, UnknownName: a value cannot be meant.
-        """
-        source, settings = self.source(), host_panel.settings(self.values)
-        output = self.values.get("output_file") or default_output(source)
-        frames = self.values.get("frame_range")
-        landing = Landing(
-            source,
-            str(Path.cwd() / output),
-            settings.window,
-            numbers(frames) if frames else None,
-            float(self.values.get("since") or 0),
-        )
-        client = Client("husk", self.values.get("device") or "auto")
-        return Hook(client, settings, landing, tell, self.is_strict)
+        """What denoises it; errors as `source` and `make_hook`."""
+        return make_hook(self.values, self.source(), tell)
 
     def _product(self) -> str:
         stage = self._names.get("stage")

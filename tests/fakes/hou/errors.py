@@ -1,0 +1,13 @@
+"""Houdini's errors."""
+
+
+class Error(Exception):
+    pass
+
+
+class OperationFailed(Error):
+    pass
+
+
+class NodeError(Error):
+    pass
