@@ -45,13 +45,17 @@ def find_aovs(
         source: how the renderer writes.
         layers: what the file has.
         overrides: AOV name to the layer it is to be read from, by the source's convention; or to a
-            convention of its own, see ``source.recipe``. The layer must be there.
+            convention of its own, see ``source.recipe``. The layer must be there. Where names are
+            preceded by a view layer's, a beauty that is named says which of them is meant.
 
     Raises:
         MissingAov: an override names a layer that the file has not, or that does not fit the AOV.
         UnknownName: an override names an AOV that does not exist, or cannot be understood.
     """
-    candidates = {prefix: _find_all(source, layers, prefix) for prefix in _prefixes(source, layers)}
+    prefixes = _prefixes(source, layers)
+    beauty = (overrides or {}).get("color", "").lower()
+    named = [prefix for prefix in prefixes if prefix and beauty in _beauties(source, prefix)]
+    candidates = {prefix: _find_all(source, layers, prefix) for prefix in named or prefixes}
     # Of several view layers the first with most AOVs.
     prefix = max(candidates, key=lambda prefix: len(candidates[prefix]))
     found = candidates[prefix]
@@ -64,8 +68,13 @@ def _prefixes(source: Source, layers: LayerSet) -> list[str]:
     """What layer names may begin with: nothing, or whatever stands before the beauty's."""
     if not source.prefixed:
         return [""]
-    names = [name for recipe in source.aovs["color"] for name in recipe.layers if name]
+    names = filter(None, _beauties(source))
     return ["", *(prefix for name in names for prefix in layers.prefixes(name))]
+
+
+def _beauties(source: Source, prefix: str = "") -> list[str]:
+    """What the beauty of a source may be called, in lower case."""
+    return [(prefix + name).lower() for recipe in source.aovs["color"] for name in recipe.layers]
 
 
 def _find_all(source: Source, layers: LayerSet, prefix: str) -> dict[str, Found]:

@@ -254,6 +254,18 @@ def test_of_several_view_layers_the_one_with_most_aovs_is_taken_as_a_whole(path:
     assert {found.recipe.layers[0].split(".")[0] for found in inside.aovs.values()} == {"Main"}
 
 
+def test_a_beauty_that_is_named_chooses_its_view_layer_for_all_aovs(path: Path) -> None:
+    layout = "Fog.Combined:RGB, Fog.DiffCol:RGB, Main.Combined:RGB, Main.DiffCol:RGB, Main.Depth:Z"
+    save_exr(path, named(*channels(layout)), **BLENDER)
+    for layer, aovs in (("fog", set[str]()), ("Main", {"depth"})):
+        inside = exr.contents(path, "cycles-4", {"color": f"{layer}.Combined"})
+        names = {found.recipe.layers[0].split(".")[0].lower() for found in inside.aovs.values()}
+        assert inside.aovs.keys() == {"color", "alpha", "albedo"} | aovs
+        assert names == {layer.lower()}
+    plain = exr.contents(path, "cycles-4", {"color": "Combined"})
+    assert plain.aovs["color"].recipe.layers == ("Main.Combined",)
+
+
 def test_grey_beauty_and_scalars_in_three_channels(path: Path) -> None:
     frame = exr.read(save_exr(path, named("Y", "A", *rgb("depth"))))
     assert_array_equal(frame["color"][0], frame["color"][2])
