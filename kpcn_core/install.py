@@ -12,6 +12,7 @@ from pathlib import Path
 from kpcn_core.atomic import check_writable, replaced
 from kpcn_core.client_launch import config_path
 from kpcn_core.errors import MissingDependency, UnknownName, UnreadableFile
+from kpcn_core.install_blender import blender
 from kpcn_core.install_houdini import houdini
 from kpcn_core.install_nuke import nuke
 
@@ -53,7 +54,11 @@ class Change:
 Edits = list[tuple[Path, Callable[[str], str]]]  # files, and what their text becomes
 
 # Host -> what is to be edited, for (its home or None, the plugin's folder, whether to install).
-HOSTS: dict[str, Callable[[Path | None, Path, bool], Edits]] = {"nuke": nuke, "houdini": houdini}
+HOSTS: dict[str, Callable[[Path | None, Path, bool], Edits]] = {
+    "nuke": nuke,
+    "houdini": houdini,
+    "blender": blender,
+}
 
 
 def changes(host: str, home: Path | None = None, uninstall: bool = False) -> list[Change]:
@@ -92,8 +97,9 @@ def plugin_folder(host: str) -> Path:
     except PackageNotFoundError:
         installed = ()
     for path in installed:
-        if path.parts[-4:-1] == ("kpcn", "plugins", host):
-            return Path(str(path.locate())).resolve().parent
+        for depth in range(1, 3):  # files of the folder itself, or of a package in it
+            if path.parts[-3 - depth : -depth] == ("kpcn", "plugins", host):
+                return Path(str(path.locate())).resolve().parents[depth - 1]
     raise MissingDependency(
         f"The plugin for {host} is not installed with kpcn in {sys.prefix}. "
         f"Install kpcn again: pip install --force-reinstall --no-deps kpcn"

@@ -81,7 +81,7 @@ HOMES = {
     "lightning": ("training/*",),
     "mitsuba": ("kpcn_core/renderers/mitsuba*", "training/*", "benchmarks/*"),
     "drjit": ("kpcn_core/renderers/mitsuba*", "training/*", "benchmarks/*"),
-    "bpy": ("kpcn_core/renderers/cycles*", "training/*"),
+    "bpy": ("kpcn_core/renderers/cycles*", "training/*", "plugins/blender/*"),
     "pyluxcore": ("kpcn_core/renderers/luxcore*",),
     "cv2": ("kpcn_core/optical_flow.py",),
     "onnx": ("kpcn_core/export/onnx.py",),
@@ -101,6 +101,7 @@ PLUGINS = (
     "kpcn_nuke",
     "kpcn_houdini",
     "kpcn_husk",
+    "kpcn_blender",
 )  # packages of the plugins themselves
 INPUT_OUTPUT = {"pathlib", "os", "io", "shutil", "tempfile", "subprocess", "safetensors"}
 

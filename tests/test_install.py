@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 from click.testing import CliRunner
 
-from kpcn_core import client_launch, install
+from kpcn_core import client_launch, install, install_blender
 from kpcn_core.cli.main import main
 from kpcn_core.install import HOSTS
 from tests.test_imports import ROOT, host_modules
@@ -33,6 +33,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("APPDATA", str(tmp_path / "config"))
     monkeypatch.delenv("KPCN_PYTHON", raising=False)
     monkeypatch.delenv("HOUDINI_USER_PREF_DIR", raising=False)
+    monkeypatch.delenv("BLENDER_USER_RESOURCES", raising=False)
     return tmp_path
 
 
@@ -210,7 +211,7 @@ def packaged() -> dict[str, list[Path]]:
     }
 
 
-def test_the_wheel_has_the_plugin_and_all_that_it_imports(tmp_path: Path) -> None:
+def test_the_wheel_has_the_plugins_and_all_that_they_import(tmp_path: Path) -> None:
     for folder, paths in packaged().items():
         for path in paths:
             write_copy(path, tmp_path / folder / path.name)
@@ -224,10 +225,13 @@ def test_the_wheel_has_the_plugin_and_all_that_it_imports(tmp_path: Path) -> Non
         )
         assert {path for path in source if path.name != "__pycache__"} == copied
     script = f"""
-import sys, types
-sys.modules["nuke"] = types.ModuleType("nuke")
+import sys
+from unittest.mock import MagicMock
+for name in ("nuke", "bpy", "bpy.app", "bpy.app.handlers"):
+    sys.modules[name] = MagicMock()  # what they import of us is the question
 sys.path += [{str(plugins / "nuke")!r}, {str(plugins / "houdini" / "scripts" / "python")!r}]
-import kpcn_nuke, kpcn_husk, kpcn_core.client
+sys.path.append({str(plugins / "blender")!r})
+import kpcn_nuke, kpcn_husk, kpcn_blender, kpcn_core.client
 print(kpcn_core.client.__file__)
 """
     run = subprocess.run(
@@ -244,14 +248,49 @@ def write_copy(source: Path, target: Path) -> None:
 def test_an_installed_plugin_is_found_by_pips_own_record(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    plugins = tmp_path / "share" / "kpcn" / "plugins"
+
     class Entry:
-        parts = ("..", "..", "share", "kpcn", "plugins", "nuke", "menu.py")
+        def __init__(self, *names: str) -> None:
+            self.parts = ("..", "..", "share", "kpcn", "plugins", *names)
 
         def locate(self) -> Path:
-            return tmp_path / "share" / "kpcn" / "plugins" / "nuke" / "menu.py"
+            return plugins.joinpath(*self.parts[5:])
 
+    entries = [Entry("nuke", "menu.py"), Entry("blender", "kpcn", "__init__.py")]
     monkeypatch.setattr(install, "__file__", str(tmp_path / "lib" / "kpcn_core" / "install.py"))
-    monkeypatch.setattr(install, "files", lambda name: [Entry()])
-    assert install.plugin_folder("nuke") == Entry().locate().parent
+    monkeypatch.setattr(install, "files", lambda name: entries)
+    assert install.plugin_folder("nuke") == plugins / "nuke"
+    assert install.plugin_folder("blender") == plugins / "blender"
     monkeypatch.setattr(install, "files", lambda name: None)
     assert "not installed with kpcn" in refused("nuke")
+
+
+def test_every_blender_that_is_new_enough_gets_the_extension(home: Path) -> None:
+    root = home / "config" / "blender"
+    for version in ("2.93", "4.1", "4.2", "5.0", "10.0", "notes.d"):
+        (root / version).mkdir(parents=True)
+    found = install_blender.versions({"XDG_CONFIG_HOME": str(home / "config")})
+    assert [path.name for path in found] == ["4.2", "5.0", "10.0"]
+    own = {"BLENDER_USER_RESOURCES": str(home / "own")}
+    assert install_blender.versions(own) == [home / "own"]
+    run("blender")
+    folders = [
+        root / one / "extensions" / "user_default" / "kpcn" for one in ("4.2", "5.0", "10.0")
+    ]
+    plugin = ROOT / "plugins" / "blender"
+    manifest = (plugin / "kpcn" / "blender_manifest.toml").read_text()
+    for folder in folders:
+        assert (folder / "blender_manifest.toml").read_text() == manifest
+        assert f'PLUGIN = "{plugin.as_posix()}"' in (folder / "__init__.py").read_text()
+    assert "Nothing to change" in run("blender")
+    assert not (root / "4.1" / "extensions").exists()
+    run("blender", "--uninstall")
+    assert not [path for path in root.rglob("*") if path.is_file()]
+
+
+def test_without_a_blender_its_folder_must_be_named(home: Path) -> None:
+    assert "Start Blender once" in refused("blender")
+    run("blender", "--uninstall")
+    run("blender", "--home", str(home / "blender"))
+    assert (home / "blender" / "extensions" / "user_default" / "kpcn" / "__init__.py").exists()

@@ -17,11 +17,11 @@ from kpcn_core import install as installation
     help="The host's own folder.  [default: the usual one, as ~/.nuke, ~/houdini21.0]",
 )
 def install(host: str, uninstall: bool, dry_run: bool, home: Path | None) -> None:
-    """Make Nuke or Houdini find its plugin, and the plugin this Python.
+    """Make a host find its plugin, and the plugin this Python.
 
     Nuke gets a few marked lines in its init.py, Houdini a package file in the preferences of each
-    of its versions; everything else stays as it is. Which Python has kpcn is noted in kpcn's config
-    file, for all hosts of this account.
+    of its versions, each Blender an extension; everything else stays as it is. Which Python has
+    kpcn is noted in kpcn's config file, for all hosts of this account.
 
     \b
     Examples:

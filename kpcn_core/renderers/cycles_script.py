@@ -22,7 +22,7 @@ def main() -> None:
     file, sampling_map = sys.argv[-2:]
     wanted = json.loads(Path(sampling_map).read_text(encoding="utf-8"))
     bpy.ops.wm.open_mainfile(filepath=file)
-    scene = bpy.context.scene
+    scene: Any = bpy.context.scene
     prepare(scene, wanted)
     for region in wanted["regions"]:
         crop(scene.render, region, wanted)
