@@ -82,7 +82,7 @@ HOMES = {
     "mitsuba": ("kpcn_core/renderers/mitsuba*", "training/*", "benchmarks/*"),
     "drjit": ("kpcn_core/renderers/mitsuba*", "training/*", "benchmarks/*"),
     "bpy": ("kpcn_core/renderers/cycles*", "training/*", "plugins/blender/*"),
-    "pyluxcore": ("kpcn_core/renderers/luxcore*",),
+    "pyluxcore": ("kpcn_core/renderers/luxcore*", "training/renderers/luxcore*"),
     "cv2": ("kpcn_core/optical_flow.py",),
     "onnx": ("kpcn_core/export/onnx.py",),
     "onnxruntime": ("benchmarks/*",),

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,11 @@ def render(session: Any, samples: SamplingMap) -> None:
     session.GetFilm().Clear()
     session.GetFilm().UpdateOutputFloat(output, np.ascontiguousarray(upwards).ravel())
     session.Resume()
+    wait(session)
+
+
+def wait(session: Any) -> None:
+    """Wait for a session to reach its end, and stop it."""
     while not session.HasDone():
         session.UpdateStats()
         time.sleep(WAIT)
@@ -88,10 +94,28 @@ def image(film: Any) -> Frame:
         for aov, (names, channels) in OUTPUTS.items()
     }
     aovs["normal"] = np.where(np.isfinite(aovs["normal"]), aovs["normal"], 0)  # nothing is hit
+    aovs["sample_count"] = _counts(film)
+    return Frame(aovs, metadata={"renderer": f"LuxCore {pyluxcore.Version()}"})
+
+
+def layers(film: Any, names: Sequence[str]) -> dict[str, Pixels]:
+    """Outputs of a film by LuxCore's names [C,H,W]."""
+    return {name: _output(film, name) for name in names}
+
+
+def _output(film: Any, name: str) -> Pixels:
+    if name == "SAMPLECOUNT":
+        return _counts(film)
+    values = _floats(film, name, 1 if name in ("ALPHA", "DEPTH") else 3)
+    if name.endswith("NORMAL"):
+        return np.where(np.isfinite(values), values, 0)  # nothing is hit
+    return values
+
+
+def _counts(film: Any) -> Pixels:
     counts = np.zeros(film.GetOutputSize(pyluxcore.FilmOutputType.SAMPLECOUNT), np.uint32)
     film.GetOutputUInt(pyluxcore.FilmOutputType.SAMPLECOUNT, counts)
-    aovs["sample_count"] = _upright(film, counts.astype(np.float32), 1)
-    return Frame(aovs, metadata={"renderer": f"LuxCore {pyluxcore.Version()}"})
+    return _upright(film, counts.astype(np.float32), 1)
 
 
 def _floats(film: Any, name: str, channels: int) -> Pixels:

@@ -107,6 +107,8 @@ class Program:
     def _answer(self, process: subprocess.Popen[str]) -> dict[str, Any]:
         assert process.stdout is not None
         line = process.stdout.readline()
+        while line and not line.startswith("{"):  # what it prints before it takes over
+            line = process.stdout.readline()
         if not line:
             self._process = None
             code = process.wait()

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from training.errors import InvalidDataset
 from training.rendering import RenderableScene
 
 
@@ -39,6 +40,8 @@ def opened(
 
     Raises:
         RenderFailed: its process cannot be started.
+        InvalidDataset: it cannot give what is asked for.
+        MissingDependency: its package is not installed.
     """
     if name == "mitsuba":
         from training.renderers import mitsuba
@@ -46,10 +49,19 @@ def opened(
         mitsuba.limit_threads(threads)
         yield SceneSource(mitsuba.describe(), mitsuba.scenes(size))
         return
-    from training.renderers import cycles
+    if name == "luxcore":
+        from training.renderers import luxcore
 
-    program = cycles.program(blender, threads or 0)
+        if reach:
+            raise InvalidDataset("LuxCore gives no motion vectors: render it without --reach.")
+        program = luxcore.program(threads or 0)
+        make = luxcore.scenes(program, size)
+    else:
+        from training.renderers import cycles
+
+        program = cycles.program(blender, threads or 0)
+        make = cycles.scenes(program, reach, size)
     try:
-        yield SceneSource(program.describe(), cycles.scenes(program, reach, size))
+        yield SceneSource(program.describe(), make)
     finally:
         program.close()

@@ -35,9 +35,9 @@ def random_mesh(rng: Generator) -> Mesh:
     return kinds[rng.integers(len(kinds))](rng)
 
 
-def ball() -> Mesh:
+def ball(columns: int = 48, rows: int = 32) -> Mesh:
     """The unit sphere."""
-    u, v = _parameters(48, 32)
+    u, v = _parameters(columns, rows)
     v = (v - np.pi) / 2
     return _surface(np.cos(v) * np.cos(u), np.cos(v) * np.sin(u), np.sin(v))
 
