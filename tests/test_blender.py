@@ -1,5 +1,7 @@
 """The add-on in a real Blender: Cycles renders, a real worker denoises, files are compared."""
 
+import subprocess
+import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +16,7 @@ from kpcn_core.cli.main import main
 from kpcn_core.frame import Pixels
 from kpcn_core.metrics import smape
 from kpcn_core.settings import DEFAULT_MODEL
-from tests.blender import needs_blender
+from tests.blender import BLENDER, needs_blender
 from tests.blender_host import PLUGIN, Blender, run_script
 from tests.exr_files import all_channels
 from tests.networks import random_network
@@ -550,6 +552,13 @@ except RuntimeError as error:
 """
     )
     assert "only Cycles" in message
+
+
+def test_blenders_own_check_of_the_manifest() -> None:
+    (check,) = Path(BLENDER).parent.parent.rglob("bl_pkg/cli/blender_ext.py")
+    command = [sys.executable, str(check), "validate", str(PLUGIN / "kpcn")]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
 
 
 def test_blender_finds_the_extension_that_was_installed(tmp_path: Path, model: str) -> None:

@@ -6,6 +6,7 @@ Blender from there. `look` does that, from a timer.
 
 from __future__ import annotations
 
+import functools
 import traceback
 from collections.abc import Callable
 
@@ -49,7 +50,7 @@ def is_busy() -> bool:
 
 def look() -> float:
     """Called from time to time where there are windows: shows what is new."""
-    for render in _renders.values():
+    for render in list(_renders.values()):
         _show(render)
     if list(session.lines) != _shown:
         _shown[:] = session.lines
@@ -94,7 +95,7 @@ def _cancelled(scene: bpy.types.Scene, *_: object) -> None:
         render.cancel()
 
 
-def _told(act: Callable[[], None], strict: bool) -> None:
+def _told(act: Callable[[], object], strict: bool) -> None:
     """Tell what went wrong; Blender itself goes on with the render, whatever a handler raises."""
     try:
         act()
@@ -109,8 +110,10 @@ def _told(act: Callable[[], None], strict: bool) -> None:
 
 
 def _show(render: Render) -> None:
+    """Have Blender know the results; those of a file that is closed by now are of no use to it."""
     for sequence in render.finished():
-        result.show(sequence)
+        if render.blend == bpy.data.filepath:
+            _told(functools.partial(result.show, sequence), strict=False)
 
 
 def _redraw() -> None:

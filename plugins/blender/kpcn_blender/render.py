@@ -30,6 +30,7 @@ class Render:
     def __init__(self, scene: bpy.types.Scene) -> None:
         fields = properties.of(scene)
         self.strict = bool(fields.strict)
+        self.blend = bpy.data.filepath
         self._alone = not fields.farm
         self._device = str(fields.device)
         self._settings = properties.settings(scene)
