@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from kpcn_core import host_panel
 from kpcn_core.errors import Refused
 from tests.fakes import hou, husk
+from tests.fakes.hou import nodes
 from tests.houdini_host import PLUGIN, Session, values
 from tests.shots import FRAMES, make_shot
 from tests.test_hook import Worker
@@ -270,3 +272,21 @@ def test_the_tools_serve_the_selected_nodes(host: Session) -> None:
     assert host.state.selected[0].parm("kpcn_window") is not None
     host.plugin.detach_selected()
     assert host.state.selected[0].parm("kpcn_window") is None
+
+
+def test_the_script_for_a_person_with_houdini_runs(
+    host: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(PLUGIN))
+    # hou.session is made for each scene, so that the stubs do not have it.
+    monkeypatch.setattr(hou, "session", SimpleNamespace(), raising=False)
+    nodes.networks()
+    said: list[str] = []
+    failed = import_module("check_in_houdini").main("none.####.exr", said.append)
+    assert said[-1] == f"{failed} assumptions did not hold."
+    failures = [line for line in said if line.startswith("FAILED")]
+    # What the fake has not: scenes for Karma, and COPs that cook.
+    assert len(failures) == failed == 2, failures
+    assert "husk: could be tried" in failures[0]
+    assert "snippets: could be tried" in failures[1]
+    assert sum(line.startswith("held") for line in said) > 35

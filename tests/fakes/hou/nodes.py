@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tests.fakes import husk
@@ -16,7 +16,7 @@ from tests.fakes.hou.parms import (
     ParmTemplateGroup,
 )
 from tests.fakes.hou.state import current, main_thread
-from tests.fakes.hou.tables import LOPS, TABLES
+from tests.fakes.hou.tables import CATEGORIES, LOPS, TABLES
 
 
 class ropRenderEventType:
@@ -42,6 +42,16 @@ class Node:
 
     def parent(self) -> "Node | None":
         return current.nodes.get(self._path.rpartition("/")[0])
+
+    @main_thread
+    def createNode(self, node_type_name: str) -> "Node":
+        if node_type_name not in TABLES or category(self._path) not in CATEGORIES[node_type_name]:
+            raise OperationFailed("Invalid node type name")
+        return make(f"{self._path}/{node_type_name}1", node_type_name)
+
+    @main_thread
+    def destroy(self) -> None:
+        del current.nodes[self._path]
 
     def inputs(self) -> "tuple[Node | None, ...]":
         return self._inputs
@@ -69,6 +79,9 @@ class OpNode(Node):
     @main_thread
     def parm(self, parm_path: str) -> Parm | None:
         return self._parms.get(parm_path)
+
+    def parms(self) -> tuple[Parm, ...]:
+        return tuple(self._parms.values())
 
     def isInsideLockedHDA(self) -> bool:
         return self._locked
@@ -140,6 +153,14 @@ class RopNode(OpNode):
         self._callbacks: list[Callback] = []
 
     @main_thread
+    def render(self, frame_range: Sequence[float] | None = None) -> None:
+        first, last = map(int, frame_range or (current.frame, current.frame))
+        try:
+            self._render(list(range(first, last + 1)))
+        except Exception as error:
+            raise OperationFailed(str(error)) from error
+
+    @main_thread
     def addRenderEventCallback(self, callback: Callback, run_before_script: bool = False) -> None:
         if callback not in self._callbacks:
             self._callbacks.append(callback)
@@ -158,6 +179,17 @@ class LopNode(OpNode):
 
     def stage(self) -> Any:
         return self._stage
+
+
+def category(path: str) -> str:
+    """Of the nodes in a network."""
+    return {"/out": "Driver", "/stage": "Lop", "/img": "Cop"}.get(path, "")
+
+
+def networks() -> None:
+    """The networks of a new scene."""
+    for path in ("/out", "/stage", "/img"):
+        Node(path)
 
 
 def make(path: str, kind: str) -> OpNode:

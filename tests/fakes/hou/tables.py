@@ -90,6 +90,7 @@ TABLES: dict[str, Callable[[], list[ParmTemplate]]] = {
         *frames(), text("copoutput", "$HIP/comp/$HIPNAME.$OS.$F4.exr"),
         *scripts("prerender", "preframe", "postframe", "postwrite", "postrender"),
     ],
+    "geometry": lambda: [*frames(), text("sopoutput"), *scripts(*FRAME)],
     "bare": lambda: [*frames(), text("picture")],
     "pythonsnippet": lambda: [
         text("pythoncode"), toggle("options_maintainstate"), *map(count, SLOTS),
@@ -100,5 +101,10 @@ TABLES: dict[str, Callable[[], list[ParmTemplate]]] = {
         *(count(f"bindings{n}_fval") for n in range(1, 10)),
     ],
     "null": list,
+}  # fmt: skip
+DRIVERS = ("usdrender", "ifd", "arnold", "Redshift_ROP", "ris", "bare", "geometry")
+CATEGORIES = {
+    **dict.fromkeys(DRIVERS, ("Driver",)), "usdrender_rop": ("Lop",), "karma": ("Lop",),
+    "rop_image": ("Cop",), "pythonsnippet": ("Cop",), "null": ("Lop",),
 }  # fmt: skip
 LOPS = ("usdrender_rop", "karma", "null")
