@@ -535,6 +535,53 @@ def test_the_panel_shows_fields_that_there_are(blender: Blender) -> None:
     assert set(there) == {*shown, *own}
 
 
+LAYOUT = """
+from types import SimpleNamespace
+class Layout:
+    use_property_split = False
+    def prop(self, owner, name, **_):
+        shown.append(owner.bl_rna.properties[name].name)
+    def operator(self, name, icon="NONE", **_):
+        shown.append(getattr(bpy.ops.kpcn, name.partition(".")[2]).get_rna_type().name)
+        assert icon in icons
+    def label(self, text, icon="NONE"):
+        shown.append(text)
+        assert icon in icons
+    def row(self, align=False):
+        return self
+    box = row
+icons = bpy.types.UILayout.bl_rna.functions["label"].parameters["icon"].enum_items.keys()
+def draw(kind):
+    methods = {name: getattr(kind, name) for name in ("fields", "draw", "draw_header")
+               if hasattr(kind, name)}
+    drawn = type("Drawn", (), {**methods, "layout": Layout()})()
+    assert kind.poll(bpy.context)
+    for name in methods:
+        if name != "fields":
+            getattr(drawn, name)(bpy.context)
+"""
+
+
+def test_the_panel_is_drawn_of_what_blender_has(blender: Blender, scene: str) -> None:
+    # Blender as a package draws nothing; this stands for its layout, and looks all names up.
+    code = """
+        from kpcn_blender import panel
+        shown = []
+        layer.use_pass_normal = False
+        scene.render.use_motion_blur = True
+        for kind in panel.CLASSES:
+            draw(kind)
+        user = bpy.types.ImageUser.bl_rna.properties.keys()
+        answer = [shown, list(user)]
+    """
+    shown, user = blender.run(scene + LAYOUT + textwrap.dedent(code))
+    assert {"KPCN denoising", "asymmetry", "window", "Denoise sequence", "error map"} <= set(shown)
+    assert "To be set: pass normal" in shown
+    assert "Motion blur: no pass Vector; estimate the motion" in shown
+    # What `result.play` sets.
+    assert {"frame_start", "frame_duration", "frame_offset", "use_auto_refresh"} <= set(user)
+
+
 def test_another_engine_and_another_format_are_refused(
     blender: Blender, scene: str, tmp_path: Path
 ) -> None:

@@ -65,7 +65,7 @@ class _Denoise(bpy.types.Operator):
     def cancel(self, context: bpy.types.Context) -> None:
         """Blender ends, or loads another file."""
         cancel()
-        _running.clear()
+        self._free(context)
 
     def execute(self, context: bpy.types.Context) -> set[Any]:
         """Do it."""
@@ -99,13 +99,7 @@ class _Denoise(bpy.types.Operator):
             context.workspace.status_text_set(f"KPCN: {status.line} (Esc cancels)")
 
     def _finish(self, context: bpy.types.Context, status: Status) -> set[Any]:
-        _running.clear()
-        _manager(context).progress_end()
-        if self._timer:
-            _manager(context).event_timer_remove(self._timer)
-            self._timer = None
-        if context.workspace:
-            context.workspace.status_text_set(None)
+        self._free(context)
         session.lines.append(f"kpcn: {status.line}")
         for sequence in self._sequences:
             result.show(sequence)
@@ -117,6 +111,15 @@ class _Denoise(bpy.types.Operator):
             return {"CANCELLED"}
         self.report({"INFO"}, status.line)
         return {"FINISHED"}
+
+    def _free(self, context: bpy.types.Context) -> None:
+        _running.clear()
+        _manager(context).progress_end()
+        if self._timer:
+            _manager(context).event_timer_remove(self._timer)
+            self._timer = None
+        if context.workspace:
+            context.workspace.status_text_set(None)
 
 
 class KPCN_OT_denoise(_Denoise):  # noqa: N801 - as Blender wants it

@@ -60,7 +60,7 @@ class RENDER_PT_kpcn(_Panel):  # noqa: N801 - as Blender wants it
         row = layout.row(align=True)
         row.operator(operators.KPCN_OT_show.bl_idname)
         row.operator(operators.KPCN_OT_add_to_compositor.bl_idname)
-        for line in session.lines:
+        for line in list(session.lines):  # the render's thread adds to it
             layout.label(text=line)
 
 

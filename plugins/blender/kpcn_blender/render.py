@@ -38,7 +38,8 @@ class Render:
         self._frames = files.frames(scene)
         self._sequences = files.sequences(scene)
         # By the clock of the files: those of an earlier render have not landed yet.
-        self._since = server_time(Path(self._sequences[0].source).parent)
+        folder = Path(self._sequences[0].source).parent
+        self._since = server_time(folder) if folder.exists() else 0.0
         self._follower: Follower | None = None
 
     @property
