@@ -1,53 +1,45 @@
 """What works on this machine, what is missing, and how to mend it."""
 
+import ctypes
 import os
 import platform
+import re
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from ctypes.util import find_library
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 
-from kpcn_core import __version__, exr, oidn, weights
+from kpcn_core import __version__, exr, memory, oidn, weights
 from kpcn_core.client_launch import config_path, find_python
+from kpcn_core.doctor_finding import BAD, GOOD, OPTIONAL, Finding
+from kpcn_core.doctor_hosts import hosts
 from kpcn_core.errors import KpcnError
 from kpcn_core.frame import Frame
 from kpcn_core.provenance import device_name
-from kpcn_core.renderers.mitsuba_variant import load_mitsuba
+from kpcn_core.renderers.mitsuba_variant import (
+    LLVM_ADVICE,
+    LLVM_PATH,
+    load_mitsuba,
+    use_bundled_llvm,
+)
 
-GOOD, OPTIONAL, BAD = "ok", "--", "BAD"
-DRIVERS = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg")
-HOSTS = {
-    "Nuke": ("Nuke*", "nuke*"),
-    "Houdini": ("houdini*", "hython*"),
-    "Blender": ("blender*",),
-}
+DRIVER = Path("/proc/driver/nvidia/version")
+DRIVERS = (str(DRIVER), "/dev/nvidiactl", "/dev/dxg")
 EXTRAS = {
+    "optical flow": ("opencv-python-headless", "flow"),
+    "LuxCore": ("pyluxcore", "luxcore"),
+    "Cycles": ("bpy", "cycles"),
     "OpenTimelineIO adapters": ("otio-cmx3600-adapter", "editorial"),
     "Open Job Description": ("openjd-cli", "farm"),
+    "export": ("onnx", "export"),
     "training": ("lightning", "train"),
 }
 LITTLE = 1 << 30  # bytes of free space below which we warn
-
-
-class Finding(NamedTuple):
-    """One line of the report.
-
-    Attributes:
-        name: what was looked at.
-        state: `GOOD`, `OPTIONAL` for what is missing and need not be there, or `BAD`.
-        text: what was found.
-        mend: what to do; empty if there is nothing to do.
-    """
-
-    name: str
-    state: str
-    text: str
-    mend: str = ""
 
 
 def findings() -> Iterator[Finding]:
@@ -64,6 +56,15 @@ def _kpcn() -> Iterator[Finding]:
     where = f"{__version__} in {Path(__file__).parent}"
     yield Finding("kpcn", GOOD, where)
     yield Finding("Python", GOOD, f"{platform.python_version()}, {sys.executable}")
+
+
+def _memory() -> Iterator[Finding]:
+    left = memory.free()
+    if left is None:
+        return
+    mend = "" if left > LITTLE else "Close other programs, or raise the limit of the container."
+    text = f"{memory.gib(left)} free, {os.cpu_count()} cores"
+    yield Finding("memory", GOOD if left > LITTLE else OPTIONAL, text, mend)
 
 
 def _torch() -> Iterator[Finding]:
@@ -87,7 +88,7 @@ def _gpu() -> Iterator[Finding]:
 
 
 def _why_no_gpu() -> tuple[str, str]:
-    driver = any(Path(path).exists() for path in DRIVERS) or shutil.which("nvidia-smi")
+    driver = _has_driver()
     if torch.version.cuda is None and torch.version.hip is None:
         return (
             "this torch is built for the CPU only",
@@ -100,6 +101,21 @@ def _why_no_gpu() -> tuple[str, str]:
         "Update the NVIDIA driver, and check CUDA_VISIBLE_DEVICES "
         f"({os.environ.get('CUDA_VISIBLE_DEVICES', 'not set')}).",
     )
+
+
+def _driver() -> Iterator[Finding]:
+    if DRIVER.is_file():
+        match = re.search(r"Module\s+(?:for \S+\s+)?(\d[\d.]+)", DRIVER.read_text())
+        yield Finding("GPU driver", GOOD, f"NVIDIA {match[1] if match else 'of unknown version'}")
+    elif _has_driver():
+        yield Finding("GPU driver", GOOD, "NVIDIA, of unknown version")
+    else:
+        mend = "To use an NVIDIA GPU, install its driver."
+        yield Finding("GPU driver", OPTIONAL, "no NVIDIA driver is loaded", mend)
+
+
+def _has_driver() -> bool:
+    return any(Path(path).exists() for path in DRIVERS) or bool(shutil.which("nvidia-smi"))
 
 
 def _networks() -> Iterator[Finding]:
@@ -137,22 +153,6 @@ def _worker() -> Iterator[Finding]:
         yield Finding("hosts' Python", BAD, str(error), f"Correct or remove {config_path()}.")
 
 
-def _hosts() -> Iterator[Finding]:
-    for name, patterns in HOSTS.items():
-        found = sorted({str(path) for pattern in patterns for path in _on_path(pattern)})
-        if found:
-            yield Finding(name, GOOD, ", ".join(found[:3]))
-        else:
-            yield Finding(name, OPTIONAL, "not on the PATH")
-
-
-def _on_path(pattern: str) -> Iterator[Path]:
-    for folder in os.get_exec_path():
-        for path in Path(folder).glob(pattern) if Path(folder).is_dir() else ():
-            if path.is_file() and os.access(path, os.X_OK):
-                yield path
-
-
 def _mitsuba() -> Iterator[Finding]:
     try:
         mitsuba = load_mitsuba()
@@ -160,6 +160,24 @@ def _mitsuba() -> Iterator[Finding]:
         yield Finding("Mitsuba", OPTIONAL, str(error))
     else:
         yield Finding("Mitsuba", GOOD, f"{mitsuba.__version__}, {mitsuba.variant()}")
+
+
+def _llvm() -> Iterator[Finding]:
+    use_bundled_llvm()
+    where = os.environ.get(LLVM_PATH) or find_library("LLVM")
+    if where is None:
+        text = "none; Mitsuba needs one to render on the CPU"
+        yield Finding("LLVM", OPTIONAL, text, LLVM_ADVICE)
+        return
+    version = (ctypes.c_uint(), ctypes.c_uint(), ctypes.c_uint())
+    try:
+        # In the library since version 16, which is the oldest that works.
+        ctypes.CDLL(where).LLVMGetVersion(*map(ctypes.byref, version))
+    except (OSError, AttributeError) as error:
+        yield Finding("LLVM", OPTIONAL, f"{where}: too old, or damaged: {error}", LLVM_ADVICE)
+    else:
+        text = ".".join(str(number.value) for number in version)
+        yield Finding("LLVM", GOOD, f"{text}, {where}")
 
 
 def _extras() -> Iterator[Finding]:
@@ -177,6 +195,6 @@ def _extras() -> Iterator[Finding]:
 
 
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
-    *(_kpcn, _torch, _gpu, _networks, _files, _worker),
-    *(_hosts, _mitsuba, _extras),
+    *(_kpcn, _memory, _torch, _gpu, _driver, _networks, _files, _worker),
+    *(hosts, _mitsuba, _llvm, _extras),
 )

@@ -8,9 +8,9 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from kpcn_core import doctor, weights
+from kpcn_core import doctor, install, weights
 from kpcn_core.cli.main import main
-from kpcn_core.doctor import BAD, GOOD, OPTIONAL, Finding
+from kpcn_core.doctor_finding import BAD, GOOD, OPTIONAL, Finding
 from kpcn_core.settings import DEFAULT_MODEL
 
 
@@ -77,6 +77,46 @@ def test_hosts_are_found_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PATH", f"{tmp_path}:/nowhere")
     assert found("Nuke").state == GOOD
     assert found("Blender").state == OPTIONAL
+
+
+def test_a_host_where_installers_put_it_and_its_plugin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "hython").touch(mode=0o755)
+    (tmp_path / "Nuke16.0").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("HFS", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.delenv("KPCN_PYTHON", raising=False)
+    assert found("Houdini").text == str(tmp_path / "bin" / "hython")
+    assert "kpcn install nuke" in found("Nuke plug-in").mend
+    for change in install.changes("nuke"):
+        change.apply()
+    assert found("Nuke plug-in") == Finding("Nuke plug-in", GOOD, "installed for this Python")
+
+
+@pytest.mark.parametrize("form", ["Kernel Module  ", "Open Kernel Module for x86_64  "])
+def test_the_drivers_version_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    (tmp_path / "version").write_text(f"NVRM version: NVIDIA UNIX {form}580.65.06  Release\n")
+    monkeypatch.setattr(doctor, "DRIVER", tmp_path / "version")
+    assert found("GPU driver").text == "NVIDIA 580.65.06"
+
+
+def test_an_llvm_that_is_too_old_or_missing_is_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("mitsuba")
+    assert found("LLVM").state == GOOD
+    monkeypatch.setenv("DRJIT_LIBLLVM_PATH", "libc.so.6")  # has no LLVMGetVersion, as LLVM 15
+    assert "too old" in found("LLVM").text
+    monkeypatch.delenv("DRJIT_LIBLLVM_PATH")
+    monkeypatch.setattr(doctor, "use_bundled_llvm", lambda: None)
+    monkeypatch.setattr(doctor, "find_library", lambda _: None)
+    assert "pip install 'kpcn[mitsuba]'" in found("LLVM").mend
 
 
 def test_a_check_that_breaks_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
