@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 BPY := .venv-bpy
 BPY_PYTHON ?= python3.11
 
-.PHONY: demo test check format clean
+.PHONY: demo test check format bundle clean
 .DEFAULT_GOAL := test
 
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -35,6 +35,10 @@ test: check $(BPY)/installed
 format: $(VENV)/installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# One file from which kpcn installs on a machine like this one, without network.
+bundle: $(VENV)/installed
+	$(BIN)/python -m deploy.bundle --extras '$(EXTRAS)'
 
 clean:
 	rm -rf $(VENV) $(BPY) .mypy_cache .ruff_cache .pytest_cache

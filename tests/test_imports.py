@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-CODE = ("kpcn_core", "training", "benchmarks", "plugins")
+CODE = ("kpcn_core", "training", "benchmarks", "deploy", "plugins")
 
 # From the bottom up; a module may import from its own row and the rows above it in this table.
 # A package, or the modules that share a first word (exr, exr_write), have one place.

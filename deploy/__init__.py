@@ -1,0 +1,1 @@
+"""How kpcn gets onto machines that pip alone does not reach."""
