@@ -85,6 +85,8 @@ def _check(reader: _Reader) -> int:
     flags = reader.integer("<I")
     multi_part = bool(flags & MULTI_PART)
     parts = _headers(reader, multi_part=multi_part)
+    if not parts:
+        raise reader.damaged("there is nothing in it")
     if flags & DEEP:
         return 0  # refused later, with a better reason
     if multi_part:

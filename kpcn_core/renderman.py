@@ -205,6 +205,7 @@ def changed(
     asymmetry: float | None = None,
     include: str | None = None,
     exclude: str | None = None,
+    clean_alpha: bool = False,
 ) -> Batch:
     """What flags of the command change."""
     changes: dict[str, Any] = {}
@@ -216,4 +217,6 @@ def changed(
         changes["include"] = include
     if exclude:
         changes["exclude"] = frozenset(numbers(exclude))
+    if clean_alpha:
+        changes["aovs"] = (*found.aovs, "alpha")
     return replace(found, **changes)

@@ -99,6 +99,11 @@ def interrupted(path: Path) -> None:
     path.write_bytes(data)
 
 
+def empty_header(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[:8] + b"\0" + data[header_end(data) + 1 :])
+
+
 def taller(path: Path) -> None:
     """Its header promises more lines than it has."""
     data = bytearray(path.read_bytes())
@@ -130,6 +135,7 @@ BROKEN_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "cut in half": (lambda path: cut(path, 0.5), "incomplete"),
     "cut at its end": (lambda path: cut(path, -3), "last block of pixels is cut off"),
     "an interrupted render": (interrupted, "blocks of pixels are missing"),
+    "nothing in its header": (empty_header, "there is nothing in it"),
     "a size that it has not": (taller, "blocks of pixels, and its size asks for 6251"),
     "text that is not UTF-8": (
         lambda path: with_attribute(path, "owner", "string", b"Ren\xe9"),

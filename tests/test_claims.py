@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -16,12 +17,15 @@ LEASE = 1.0
 
 # Denoises by writing its own name; stops for good before it writes the frame `last`.
 MACHINE = """
-import sys, time
+import os, sys, time
 from pathlib import Path
+import filelock._lease
 from tests.test_claims import files_of, fingerprint, LEASE
 from kpcn_core.claims import turns
 from kpcn_core.fingerprint import record
-folder, name, last = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+folder, name, last, skew = Path(sys.argv[1]), sys.argv[2], sys.argv[3], float(sys.argv[4])
+if skew:  # renews its claims by a clock that is wrong by so many seconds
+    filelock._lease.touch = lambda path, **_: os.utime(path, (time.time() + skew,) * 2)
 for turn in turns(files_of(folder), fingerprint, lease=LEASE, poll=0.05):
     if turn.done:
         continue
@@ -42,8 +46,8 @@ def fingerprint(path: Path) -> str:
     return made_of([path], {"window": 1})
 
 
-def machine(folder: Path, name: str, last: str = "") -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", MACHINE, str(folder), name, last]
+def machine(folder: Path, name: str, last: str = "", skew: float = 0.0) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", MACHINE, str(folder), name, last, str(skew)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -95,6 +99,23 @@ def test_a_machine_that_dies_or_hangs_is_replaced(folder: Path, how: signal.Sign
         other.communicate()
     assert done[-1] == "out.2.exr"
     assert len(done) == 10
+    assert (folder / "out.2.exr").read_text() == "us"
+
+
+@pytest.mark.parametrize("skew", [-3600.0, 3600.0])
+def test_the_clock_of_a_machine_does_not_matter_to_its_claims(folder: Path, skew: float) -> None:
+    other = machine(folder, "skewed", last="out.2.exr", skew=skew)
+    assert other.stdout
+    while "out.2" not in other.stdout.readline():
+        pass
+    us = threading.Thread(target=work, args=(folder,))
+    us.start()
+    us.join(timeout=3 * LEASE)
+    assert us.is_alive()  # it waits: a claim that is renewed holds
+    assert not (folder / "out.2.exr").exists()
+    other.kill()
+    other.communicate()
+    us.join()
     assert (folder / "out.2.exr").read_text() == "us"
 
 

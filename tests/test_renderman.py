@@ -186,7 +186,17 @@ def test_images_go_to_a_folder(shot: Shot) -> None:
         str(folder / f"noisy.{number:04d}.exr") for number in (1, 3)
     ]
     run(*words, "--model", shot.model, shot.noisy)
-    assert len(list(folder.glob("*.exr"))) == 3
+    for source in shot.outputs("noisy"):
+        noisy, clean = exr.read(source), exr.read(folder / source.name)
+        assert (noisy["alpha"] != clean["alpha"]).any()
+
+
+def test_crossframe_estimates_motion_where_files_have_none(shot: Shot) -> None:
+    pytest.importorskip("cv2")
+    folder = shot.folder / "clean"
+    run("-cf", "-f", "-o", str(folder), "--model", shot.model, shot.noisy)
+    alone, crossed = shot.by_command("alone")[1], folder / shot.outputs("noisy")[1].name
+    assert (exr.read(alone)["color"] != exr.read(crossed)["color"]).any()
 
 
 @pytest.mark.parametrize("words", [[], ["beauty.exr"]])

@@ -22,9 +22,9 @@ FILE = click.Path(path_type=Path)
 @click.option("-a", "--asymmetry", type=float, help="0 is symmetric, 1 the most conservative.")
 @click.option("--frame-include", help="Frames to read.")
 @click.option("--frame-exclude", help="Frames among them not to write.")
-@click.option("-f", "--flow", is_flag=True, help="Accepted: motion is read from the files.")
+@click.option("-f", "--flow", is_flag=True, help="Accepted: done where files have no motion.")
 @click.option("--tiles", type=(int, int), help="Accepted: tiles are chosen by memory.")
-@click.option("--clean-alpha", is_flag=True, help="Accepted: alpha stays as it was rendered.")
+@click.option("--clean-alpha", is_flag=True, help="Denoise the alpha, too.")
 @click.option("-p", "--progress", is_flag=True, help="Print percentages.")
 @click.option("-dr", "--dry-run", is_flag=True, help="Say what would be done.")
 @click.option("-v", "--verbose", is_flag=True, help="Accepted: errors always say all.")
@@ -38,6 +38,7 @@ def denoise_batch(
     asymmetry: float | None,
     frame_include: str | None,
     frame_exclude: str | None,
+    clean_alpha: bool,
     progress: bool,
     dry_run: bool,
     model: str,
@@ -61,7 +62,9 @@ def denoise_batch(
     if not batches:
         raise click.UsageError("Nothing to denoise: name images, or a configuration with --json.")
     for batch in batches:
-        asked = renderman.changed(batch, crossframe, asymmetry, frame_include, frame_exclude)
+        asked = renderman.changed(
+            batch, crossframe, asymmetry, frame_include, frame_exclude, clean_alpha
+        )
         _run(asked, dry_run, {"model": model, "device": device}, "percent" if progress else "")
 
 
@@ -83,5 +86,6 @@ def _run(batch: Batch, dry_run: bool, where: dict[str, str], form: str) -> None:
         "window": batch.window,
         "asymmetry": batch.asymmetry,
         "extra": batch.extra,
+        "flow": True,
     }
     denoise_shots(shots, options, form)
