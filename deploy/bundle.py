@@ -53,7 +53,15 @@ def wheels(folder: Path, extras: str = "") -> None:
         source = Path(temporary) / "kpcn"
         copy_source(source)
         asked = f"{source}[{extras}]" if extras else str(source)
-        command = [*pip, "wheel", "--wheel-dir", folder, "--constraint", constraints, asked]
+        command: list[str | Path] = [
+            *pip,
+            "wheel",
+            "--wheel-dir",
+            folder,
+            "--constraint",
+            constraints,
+            asked,
+        ]
         subprocess.run(command, check=True)
 
 

@@ -16,7 +16,8 @@ def doctor() -> None:
       kpcn doctor > report.txt
     """
     try:
-        from kpcn_core.doctor import BAD, findings
+        from kpcn_core.doctor import findings
+        from kpcn_core.doctor_finding import BAD
     except (ImportError, OSError) as error:
         raise KpcnError(
             f"A package that kpcn needs cannot be imported: {error}. Install kpcn again, into a "
