@@ -180,7 +180,7 @@ def _result(of: Scene, guide: str, step: Step) -> Result:
 
 
 def _z(of: Scene, noisy: Any) -> float | None:
-    if "color_mse" not in exr.contents(of.reference).aovs:
+    if "color_mse" not in exr.contents(of.reference, "kpcn").aovs:
         return None
     found = agreement(noisy, of_reference(of.reference, BLOCK), of.name, "reference", 0)
     return found.mean_z
