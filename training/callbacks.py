@@ -110,3 +110,10 @@ class Report(Callback):
                 name = key.removeprefix(prefix).removesuffix(noisy)
                 after = found[f"{prefix}{name}{denoised}"]
                 self.tell(f"  held out, {name}: SMAPE {found[key]:.4f} -> {after:.4f}")
+            if key.startswith(prefix) and key.endswith("/predicted"):
+                name = key.removesuffix("/predicted")
+                true, agreement = found[f"{name}/true"], found[f"{name}/correlation"]
+                self.tell(
+                    f"  held out, {name.removeprefix(prefix)}: error {true:.4f}, "
+                    f"predicted {found[key]:.4f}, correlation {agreement:.2f}"
+                )
