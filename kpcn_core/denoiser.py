@@ -50,10 +50,17 @@ class EncodedFrame:
 
 
 class Gathered(NamedTuple):
-    """What no lambda changes: features of a window, and what its other frames add to the centre."""
+    """What no lambda changes.
+
+    Attributes:
+        contexts: features of the window.
+        others: what its other frames add to the centre.
+        layers: what the centre's kernels are applied to.
+    """
 
     contexts: list[Context]
     others: Shares | None
+    layers: inference.Layers
 
 
 @dataclass
@@ -151,9 +158,10 @@ class Denoiser:
             found = self._encode_region(prepared, name, region)
             still = torch.zeros_like(region.of(prepared.aovs["color"][:, :2]))
             contexts = inference.gather(self.network, [found], [still], 0)
-            images = {part: region.of_image(image) for part, image in prepared.images.items()}
             steep = None if slope is None else region.of(slope)
-            return inference.render(self.network, contexts, images, None, steep)
+            images = {part: region.of_image(image) for part, image in prepared.images.items()}
+            layers = inference.layers(self.network, images)
+            return inference.render(self.network, contexts, layers, None, steep)
 
         pasted = self._tiles.run(frame, settings, overlap, _pasted(filtered, prepared, progress))
         return output(prepared, settings, pasted)
@@ -208,10 +216,9 @@ class Denoiser:
         overlap = self.network.kernel_footprint
 
         def filtered(region: Region) -> dict[str, Tensor]:
-            gathered = self._gathered(encoded, region)
-            images = {name: region.of_image(image) for name, image in prepared.images.items()}
+            contexts, others, layers = self._gathered(encoded, region)
             steep = None if slope is None else region.of(slope)
-            return inference.render(self.network, gathered.contexts, images, gathered.others, steep)
+            return inference.render(self.network, contexts, layers, others, steep)
 
         pasted = _pasted(filtered, prepared, progress)
         return output(
@@ -330,7 +337,7 @@ class Denoiser:
         origins = [origin(region, other) for other in regions]
         contexts = inference.gather(self.network, features_of, motion, centre, origins)
         others = inference.around(self.network, contexts, images, motion, centre, origins)
-        return Gathered(contexts, others)
+        return Gathered(contexts, others, inference.layers(self.network, images[centre]))
 
     def _room(self, frame: Frame, like: Sequence[Tensor]) -> list[Tensor]:
         """Empty features of a whole frame."""

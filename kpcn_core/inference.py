@@ -5,12 +5,14 @@ Sizes are padded to what the network reads by pixels that are not valid, and cut
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from kpcn_core.features import Component
+from kpcn_core.model import blocks
 from kpcn_core.model.network import Network, Origin
 from kpcn_core.model.reconstruction import (
     Image,
@@ -21,6 +23,21 @@ from kpcn_core.model.reconstruction import (
     slope_pyramid,
 )
 from kpcn_core.model.temporal import Context
+from kpcn_core.ops.kernels import without_mask
+
+
+class Layers(NamedTuple):
+    """What kernels are applied to, as the fastest way to apply them reads it.
+
+    Attributes:
+        size: height and width, pixels.
+        images: component to its image, grown to what the network reads.
+        pyramid: the same for `blocks`; None where those cannot be used.
+    """
+
+    size: tuple[int, int]
+    images: Mapping[str, Image]
+    pyramid: blocks.Pyramid | None
 
 
 def encode(
@@ -77,10 +94,22 @@ def around(
     return neighbours(network, contexts, images, pyramids, centre, origins)
 
 
+def layers(network: Network, images: Mapping[str, Image]) -> Layers:
+    """Make the components of a frame ready for `render`; the same for every lambda."""
+    config = network.config
+    first = next(iter(images.values())).radiance
+    height, width = first.shape[-2:]
+    grown = _padded_images(images, config.alignment)
+    if not blocks.usable(network, first):
+        return Layers((height, width), grown, None)
+    scales = {name: image.pyramid(config.scales) for name, image in grown.items()}
+    return Layers((height, width), grown, blocks.pyramid(network, scales))
+
+
 def render(
     network: Network,
     contexts: Sequence[Context],
-    images: Mapping[str, Image],
+    images: Layers,
     others: Shares | None = None,
     slope: Tensor | None = None,
 ) -> dict[str, Tensor]:
@@ -89,7 +118,7 @@ def render(
     Args:
         network: predicts the kernels.
         contexts: see `gather`.
-        images: the components of the frame.
+        images: see `layers`.
         others: see `around`.
         slope: log(lambda) of every pixel [B,1,H,W]; None is lambda = 1.
 
@@ -97,10 +126,14 @@ def render(
         Component to the filtered image [B,C,H,W]; NaN where no kernel covers a valid pixel.
     """
     alignment, scales = network.config.alignment, network.config.scales
-    height, width = next(iter(images.values())).valid.shape[-2:]
     if slope is not None:
         contexts = network.specialize(contexts, slope_pyramid(_grown(slope, alignment), scales))
-    filtered = reconstruct(network, contexts, _padded_images(images, alignment), others)
+    if images.pyramid is None:
+        filtered = reconstruct(network, contexts, images.images, others)
+    else:
+        joined = blocks.reconstruct(network, contexts, images.pyramid, others)
+        filtered = {name: without_mask(image) for name, image in joined.items()}
+    height, width = images.size
     return {name: image[..., :height, :width] for name, image in filtered.items()}
 
 

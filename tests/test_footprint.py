@@ -58,7 +58,8 @@ class Strip:
         ]
         contexts: list[Context] = inference.gather(self.network, encoded, self.motion, 0)
         others = inference.around(self.network, contexts, images, self.motion, 0)
-        return inference.render(self.network, contexts, images[0], others, self.slope)["specular"]
+        layers = inference.layers(self.network, images[0])
+        return inference.render(self.network, contexts, layers, others, self.slope)["specular"]
 
     def _component(self, frame: int) -> Component:
         color = self.color[frame]

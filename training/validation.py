@@ -95,7 +95,7 @@ def _filtered(
     ]
     contexts = inference.gather(network, encoded, motion, centre)
     others = inference.around(network, contexts, images, motion, centre)
-    return inference.render(network, contexts, images[centre], others)
+    return inference.render(network, contexts, inference.layers(network, images[centre]), others)
 
 
 def _window(

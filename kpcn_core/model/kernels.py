@@ -16,6 +16,7 @@ class KernelPredictor(nn.Module):
 
     def __init__(self, channels: int, outputs: int, fold: int) -> None:
         super().__init__()
+        self.fold = fold
         # Half of the channels a pixel: unfolding the logits themselves would be far dearer.
         width = channels if fold == 1 else channels // 2
         self.unfold = (

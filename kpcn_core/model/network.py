@@ -168,6 +168,19 @@ class Network(nn.Module):
         found = _of(self.centre, scale)(context.shared)
         return self._by_name(found, scale, names, centre=True)
 
+    def predictor(self, scale: int, names: Sequence[str]) -> tuple[KernelPredictor, Tensor]:
+        """The module behind `logits` of a U-Net, and which of its outputs are of some components.
+
+        Those are in the order of the names: the kernels of each, then the joins of each.
+        """
+        layout = self.layout(scale, centre=True)
+        every = torch.split(torch.arange(sum(layout.values())), list(layout.values()))
+        pieces = dict(zip(layout, every, strict=True))
+        joins = [f"{name}.join" for name in names if f"{name}.join" in pieces]
+        module = _of(self.centre, scale)
+        assert isinstance(module, KernelPredictor)
+        return module, torch.cat([pieces[name] for name in (*names, *joins)])
+
     def neighbour_logits(
         self, context: Context, scale: int, frame: int, names: Sequence[str]
     ) -> Logits:

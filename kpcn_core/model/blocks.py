@@ -1,0 +1,173 @@
+"""`reconstruction.reconstruct` on a CPU: block by block, so that no image of logits ever exists.
+
+The logits of a block stay in the processor's cache between the layer that makes them and the
+kernels that use them. Needs the extra "cpu" (`ops.compiler`).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate, product
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from kpcn_core.model.kernels import KernelPredictor
+from kpcn_core.model.network import Network
+from kpcn_core.model.reconstruction import Shares
+from kpcn_core.model.temporal import Context
+from kpcn_core.ops import compiler
+from kpcn_core.ops.workers import each
+
+Floats = NDArray[np.float32]
+
+# Of a block, pixels: the logits of so many fit into the second cache (0.5 MB).
+HEIGHT, WIDTH = 2, 512
+
+
+class Pyramid(NamedTuple):
+    """What kernels are applied to.
+
+    Attributes:
+        planes: of each component, its mask included.
+        levels: of every scale, finest first: all components, with a margin of zeros around them
+            [P,h+2*margin,w+2*margin].
+        margin: pixels.
+    """
+
+    planes: dict[str, int]
+    levels: list[Floats]
+    margin: int
+
+    @property
+    def starts(self) -> NDArray[np.int32]:
+        """Where each component starts among the planes, and at last their number."""
+        return np.array([0, *accumulate(self.planes.values())], np.int32)
+
+
+class BlockPredictor:
+    """A `KernelPredictor` of some of its logits, for blocks of one image's features.
+
+    Args:
+        predictor: whose layers are used.
+        chosen: which logits, in the order in which they are wanted.
+    """
+
+    def __init__(self, predictor: KernelPredictor, chosen: Tensor) -> None:
+        self.weight = predictor.logits.weight[chosen]
+        self.bias = predictor.logits.bias[chosen, None]
+        self.unfold: tuple[Tensor, Tensor] | None = None
+        if isinstance(predictor.unfold, nn.Sequential):
+            layer = predictor.unfold[0]
+            assert isinstance(layer, nn.Conv2d)
+            assert layer.bias is not None
+            self.unfold = layer.bias[:, None], layer.weight.flatten(1)
+        self.fold = predictor.fold
+
+    def __call__(self, features: Tensor, rows: slice, columns: slice) -> Tensor:
+        """Features [1,C,H/fold,W/fold] -> logits [outputs,h,w] of rows and columns of the image."""
+        near = [slice(side.start // self.fold, side.stop // self.fold) for side in (rows, columns)]
+        part = features[0, :, near[0], near[1]].permute(1, 2, 0)
+        height, width, channels = part.shape
+        pixels = part.reshape(-1, channels).t()
+        if self.unfold is not None:
+            pixels = torch.addmm(*self.unfold, pixels).view(1, -1, height, width)
+            pixels = functional.pixel_shuffle(pixels, self.fold).flatten(2)[0]
+        logits = torch.addmm(self.bias, self.weight, pixels.relu())
+        return logits.view(-1, height * self.fold, width * self.fold)
+
+
+def usable(network: Network, image: Tensor) -> bool:
+    """Whether blocks can do what is asked: a float32 image on a CPU, and nothing to learn."""
+    return (
+        not network.apart
+        and image.device.type == "cpu"
+        and image.dtype == torch.float32
+        and len(image) == 1
+        and not torch.is_grad_enabled()
+        and compiler.installed()
+    )
+
+
+def pyramid(network: Network, images: Mapping[str, Sequence[Tensor]]) -> Pyramid:
+    """Components with their masks, at every scale [1,C+1,h,w] finest first, as blocks need them."""
+    margin = max(network.config.kernels.values()) // 2
+    levels = [
+        functional.pad(torch.cat([one[0] for one in scale]), [margin] * 4).numpy()
+        for scale in zip(*images.values(), strict=True)
+    ]
+    return Pyramid({name: one[0].shape[1] for name, one in images.items()}, levels, margin)
+
+
+def reconstruct(
+    network: Network,
+    contexts: Sequence[Context],
+    images: Pyramid,
+    around: Shares | None = None,
+) -> dict[str, Tensor]:
+    """Filter the centre frame of a window.
+
+    Args:
+        network: predicts the kernels.
+        contexts: of every scale, finest first.
+        images: see `pyramid`.
+        around: see `reconstruction.neighbours`.
+
+    Returns:
+        Component, with its mask, to the filtered image [1,C+1,H,W].
+    """
+    joined = np.empty((images.starts[-1], 0, 0), np.float32)
+    for scale in reversed(range(len(contexts))):
+        joined = _scale(network, contexts[scale].shared, images, around, scale, joined)
+    found = torch.split(torch.from_numpy(joined)[None], list(images.planes.values()), dim=1)
+    return dict(zip(images.planes, found, strict=True))
+
+
+def _scale(
+    network: Network,
+    features: Tensor,
+    images: Pyramid,
+    around: Shares | None,
+    scale: int,
+    coarser: Floats,
+) -> Floats:
+    """One scale of all components, filtered and joined with the coarser one."""
+    # numba takes its time to be imported.
+    from kpcn_core.ops.compiled import reconstruct_block
+
+    names, starts, level = list(images.planes), images.starts, images.levels[scale]
+    sizes = np.array([network.config.kernels[name] for name in names], np.int32)
+    predict = BlockPredictor(*network.predictor(scale, names))
+    others = _stacked(around, scale, names, int(starts[-1]))
+    height, width = (length - 2 * images.margin for length in level.shape[1:])
+    out = np.empty((starts[-1], height, width), np.float32)
+
+    def block(rows: slice, columns: slice) -> None:
+        logits = predict(features, rows, columns).numpy()
+        reconstruct_block(
+            *(level, images.margin, starts, sizes, logits, *others, coarser),
+            *(rows.start, columns.start, out),
+        )
+
+    each(block, list(_blocks(height, width)))
+    return out
+
+
+def _blocks(height: int, width: int) -> Iterator[tuple[slice, slice]]:
+    starts = product(range(0, height, HEIGHT), range(0, width, WIDTH))
+    for row, column in starts:
+        yield slice(row, min(row + HEIGHT, height)), slice(column, min(column + WIDTH, width))
+
+
+def _stacked(
+    around: Shares | None, scale: int, names: Sequence[str], planes: int
+) -> tuple[Floats, Floats]:
+    """The sums of all other frames [P,h,w] and their peaks [N,h,w]."""
+    if around is None:
+        return np.empty((planes, 0, 0), np.float32), np.empty((len(names), 0, 0), np.float32)
+    shares = [around[scale][name] for name in names]
+    sums = torch.cat([share.sums[0] for share in shares])
+    peaks = torch.cat([share.peak[0] for share in shares])
+    return sums.numpy(), peaks.numpy()

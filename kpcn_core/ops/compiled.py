@@ -1,0 +1,377 @@
+"""Kernels and joins of scales in one pass over the logits, for CPUs; compiled (`ops.compiler`).
+
+Twins of `ops.kernels`, `ops.reposition` and `ops.pyramid`, for float32 blocks of an image. A row is
+done in pieces that stay in the first cache. The loops over pixels are the innermost, and free of
+conditions: so they become vector instructions.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kpcn_core.ops.compiler import compiled, part
+from kpcn_core.ops.kernels import LOGIT_RANGE
+
+Floats = NDArray[np.float32]
+Integers = NDArray[np.int32]
+
+PIECE = 128  # pixels, even
+ZERO, HALF, ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
+LEAST = np.float32(-LOGIT_RANGE)
+NOTHING = np.float32(-1e30)
+# exp(x) = 2**i * 2**f, i whole and |f| <= 1/2; the power series of 2**f to its sixth term is exact
+# to 1e-7, and the bits of 2**i are i + 127 in the place of the exponent.
+PER_LOG2 = np.float32(1.0 / math.log(2.0))
+S1, S2, S3, S4, S5, S6 = (np.float32(math.log(2.0) ** n / math.factorial(n)) for n in range(1, 7))
+BIAS, MANTISSA = np.int32(127), np.int32(23)
+
+
+@compiled
+def reconstruct_block(
+    images: Floats,
+    margin: int,
+    starts: Integers,
+    sizes: Integers,
+    logits: Floats,
+    other_sums: Floats,
+    other_peaks: Floats,
+    coarse: Floats,
+    row: int,
+    column: int,
+    out: Floats,
+) -> None:
+    """Filter and join a block of all components: `reconstruction.reconstruct` of one scale.
+
+    Args:
+        images: the components, each with its mask, one after another, and a margin of zeros on all
+            sides [P,H+2*margin,W+2*margin].
+        margin: pixels, at least half of a kernel.
+        starts: where each component starts among those P planes, and at last P [N+1].
+        sizes: sides of the components' kernels [N].
+        logits: of the block [*,h,w]: the kernels of each component, then the joins of each.
+        other_sums: of the `Share` of all other frames [P,H,W]; [P,0,0] if there is none.
+        other_peaks: likewise [N,H,W].
+        coarse: the joined image of the coarser scale [P,H/2,W/2]; [P,0,0] for no join.
+        row: of the block's first pixel; even if there is a join.
+        column: likewise.
+        out: the result [P,H,W], in which the block is written.
+    """
+    height, width = logits.shape[1:]
+    join = np.sum(sizes * sizes)
+    first = 0
+    for index in range(len(sizes)):
+        planes = slice(starts[index], starts[index + 1])
+        last = first + sizes[index] ** 2
+        others = other_sums[planes], other_peaks[index]
+        kernels = logits[first:last]
+        first = last
+        if not coarse.shape[1]:
+            _filter(
+                images[planes],
+                margin,
+                kernels,
+                sizes[index],
+                row,
+                column,
+                others,
+                out[planes],
+                row,
+                column,
+            )
+            continue
+        fine = np.empty((starts[index + 1] - starts[index], height, width), np.float32)
+        _filter(images[planes], margin, kernels, sizes[index], row, column, others, fine, 0, 0)
+        _join(fine, coarse[planes], logits[join : join + 6], row, column, out[planes])
+        join += 6
+
+
+@part
+def _filter(
+    image: Floats,
+    margin: int,
+    logits: Floats,
+    size: int,
+    row: int,
+    column: int,
+    others: tuple[Floats, Floats],
+    out: Floats,
+    out_row: int,
+    out_column: int,
+) -> None:
+    """`renormalized` of the centre's share together with that of the other frames."""
+    height, width = logits.shape[1:]
+    weights = np.empty((size * size, PIECE), np.float32)
+    sums = np.empty((len(image), PIECE), np.float32)
+    peak, powers = np.empty(PIECE, np.float32), np.empty(PIECE, np.int32)
+    shift = margin - size // 2
+    for y in range(height):
+        for x in range(0, width, PIECE):
+            count = min(PIECE, width - x)
+            _peaks(logits, y, x, count, peak)
+            _numerators(logits, y, x, count, peak, weights, powers)
+            _sums(image, size, row + y + shift, column + x + shift, count, weights, sums)
+            if len(others[1]):
+                _add_share(others, row + y, column + x, count, peak, sums, powers)
+            _renormalize(sums, count, out, out_row + y, out_column + x)
+
+
+@part
+def _join(fine: Floats, coarse: Floats, logits: Floats, row: int, column: int, out: Floats) -> None:
+    """`interpolating_join_masked` of a block [C+1,h,w]; coarse and out are whole images."""
+    channels, height, width = fine.shape
+    weights = np.empty((2, 6, PIECE), np.float32)
+    peak, powers = np.empty(PIECE, np.float32), np.empty(PIECE, np.int32)
+    low = np.empty((channels, PIECE // 2), np.float32)
+    near = np.empty((2, channels, PIECE // 2 + 2), np.float32)
+    split = np.empty((2, 6, PIECE // 2), np.float32)
+    joined = np.empty((2, channels, PIECE // 2), np.float32)
+    for y in range(0, height, 2):
+        for x in range(0, width, PIECE):
+            count = min(PIECE, width - x)
+            half, first = count // 2, (column + x) // 2
+            _low(fine, y, x, half, low)
+            _nearest(coarse, (row + y) // 2, first, half, near[0])
+            for below in range(2):
+                _nearest(coarse, (row + y) // 2 + 2 * below - 1, first, half, near[1])
+                _join_weights(logits, y + below, x, count, peak, weights[below], powers)
+                _parted(weights[below], half, split)
+                for right in range(2):
+                    _interpolate(near, low, split[right], right, half, joined[right])
+                _with_detail(fine, y + below, x, low, split, joined, half)
+                _together(joined, half, out, row + y + below, column + x)
+
+
+@part
+def _peaks(logits: Floats, y: int, x: int, count: int, peak: Floats) -> None:
+    """The largest logit of every pixel, up to rounding."""
+    row = logits[0, y, x : x + count]
+    for i in range(count):
+        peak[i] = row[i]
+    for tap in range(1, len(logits)):
+        row = logits[tap, y, x : x + count]
+        for i in range(count):
+            # A maximum that is stored without a condition.
+            peak[i] = HALF * (peak[i] + row[i] + abs(peak[i] - row[i]))
+
+
+@part
+def _numerators(
+    logits: Floats, y: int, x: int, count: int, peak: Floats, weights: Floats, powers: Integers
+) -> None:
+    """exp(logit - peak), at least exp(-LOGIT_RANGE)."""
+    factors = powers.view(np.float32)
+    for tap in range(len(logits)):
+        row, found = logits[tap, y, x : x + count], weights[tap]
+        for i in range(count):
+            exponent = max(row[i] - peak[i], LEAST) * PER_LOG2
+            whole = np.int32(exponent - HALF)
+            f = exponent - np.float32(whole)
+            series = ((((S6 * f + S5) * f + S4) * f + S3) * f + S2) * f + S1
+            found[i] = series * f + ONE
+            powers[i] = (whole + BIAS) << MANTISSA
+        for i in range(count):
+            found[i] *= factors[i]
+
+
+@part
+def _sums(
+    image: Floats, size: int, y: int, x: int, count: int, weights: Floats, sums: Floats
+) -> None:
+    """Weighted sums over the kernels whose first tap is at (y, x)."""
+    for channel in range(len(sums)):
+        total = sums[channel]
+        for i in range(count):
+            total[i] = ZERO
+        for down in range(size):
+            row = image[channel, y + down, x : x + count + size - 1]
+            if size == 5:
+                _add_five(total, weights[5 * down : 5 * down + 5], row, count)
+            elif size == 3:
+                _add_three(total, weights[3 * down : 3 * down + 3], row, count)
+            else:
+                for right in range(size):
+                    _add_one(total, weights[size * down + right], row[right:], count)
+
+
+@part
+def _add_five(total: Floats, weights: Floats, row: Floats, count: int) -> None:
+    w0, w1, w2, w3, w4 = weights[0], weights[1], weights[2], weights[3], weights[4]
+    r0, r1, r2, r3, r4 = row[0:], row[1:], row[2:], row[3:], row[4:]
+    for i in range(count):
+        total[i] += w0[i] * r0[i] + w1[i] * r1[i] + w2[i] * r2[i] + w3[i] * r3[i] + w4[i] * r4[i]
+
+
+@part
+def _add_three(total: Floats, weights: Floats, row: Floats, count: int) -> None:
+    w0, w1, w2 = weights[0], weights[1], weights[2]
+    r0, r1, r2 = row[0:], row[1:], row[2:]
+    for i in range(count):
+        total[i] += w0[i] * r0[i] + w1[i] * r1[i] + w2[i] * r2[i]
+
+
+@part
+def _add_one(total: Floats, weight: Floats, row: Floats, count: int) -> None:
+    for i in range(count):
+        total[i] += weight[i] * row[i]
+
+
+@part
+def _add_share(
+    others: tuple[Floats, Floats],
+    y: int,
+    x: int,
+    count: int,
+    peak: Floats,
+    sums: Floats,
+    powers: Integers,
+) -> None:
+    """`together`: both shares at the scale of the larger peak."""
+    last = len(sums) - 1
+    there, weight, mine = others[1][y, x : x + count], others[0][last, y, x : x + count], sums[last]
+    # Like two logits a pixel; what adds nothing must not set the scale.
+    pair, scales = np.empty((2, 1, count), np.float32), np.empty((2, count), np.float32)
+    for i in range(count):
+        pair[0, 0, i] = peak[i] if mine[i] > ZERO else NOTHING
+        pair[1, 0, i] = there[i] if weight[i] > ZERO else NOTHING
+    _peaks(pair, 0, 0, count, peak)
+    _numerators(pair, 0, 0, count, peak, scales, powers)
+    for channel in range(last + 1):
+        total, added = sums[channel], others[0][channel, y, x : x + count]
+        for i in range(count):
+            total[i] = total[i] * scales[0, i] + added[i] * scales[1, i]
+
+
+@part
+def _renormalize(sums: Floats, count: int, out: Floats, y: int, x: int) -> None:
+    """Sums over their weights, which come last, and a mask of 0 and 1 in place of those."""
+    last = len(sums) - 1
+    weights = sums[last]
+    for channel in range(last):
+        total, found = sums[channel], out[channel, y, x : x + count]
+        for i in range(count):
+            found[i] = total[i] / (weights[i] if weights[i] > ZERO else ONE)
+    mask = out[last, y, x : x + count]
+    for i in range(count):
+        mask[i] = ONE if weights[i] > ZERO else ZERO
+
+
+@part
+def _low(fine: Floats, y: int, x: int, count: int, low: Floats) -> None:
+    """`down_masked` of a pair of rows."""
+    last = len(low) - 1
+    for channel in range(last + 1):
+        upper = fine[channel, y, x : x + 2 * count]
+        lower = fine[channel, y + 1, x : x + 2 * count]
+        found = low[channel]
+        for i in range(count):
+            found[i] = upper[2 * i] + upper[2 * i + 1] + lower[2 * i] + lower[2 * i + 1]
+    weights = low[last]
+    for channel in range(last):
+        found = low[channel]
+        for i in range(count):
+            found[i] = found[i] / (weights[i] if weights[i] > ZERO else ONE)
+    for i in range(count):
+        weights[i] = ONE if weights[i] > ZERO else ZERO
+
+
+@part
+def _join_weights(
+    logits: Floats, y: int, x: int, count: int, peak: Floats, weights: Floats, powers: Integers
+) -> None:
+    """Softmax of the first five, sigmoid of the last."""
+    _peaks(logits[:5], y, x, count, peak)
+    _numerators(logits[:5], y, x, count, peak, weights, powers)
+    w0, w1, w2, w3, w4 = weights[0], weights[1], weights[2], weights[3], weights[4]
+    for i in range(count):
+        share = ONE / (w0[i] + w1[i] + w2[i] + w3[i] + w4[i])
+        w0[i] *= share
+        w1[i] *= share
+        w2[i] *= share
+        w3[i] *= share
+        w4[i] *= share
+    gate = logits[5, y, x : x + count]
+    detail = weights[5]
+    for i in range(count):
+        peak[i] = abs(gate[i])
+    # exp(-|g|), by the same series.
+    pair = np.zeros((1, 1, count), np.float32)
+    _numerators(pair, 0, 0, count, peak, weights[5:], powers)
+    for i in range(count):
+        small = detail[i] / (ONE + detail[i])
+        detail[i] = ONE - small if gate[i] > ZERO else small
+
+
+@part
+def _nearest(coarse: Floats, y: int, x: int, count: int, near: Floats) -> None:
+    """A row of the coarse image with a pixel more on both sides; the border is repeated."""
+    height, width = coarse.shape[1:]
+    y = min(max(y, 0), height - 1)
+    for channel in range(len(near)):
+        row, found = coarse[channel, y, x : x + count], near[channel, 1 : 1 + count]
+        for i in range(count):
+            found[i] = row[i]
+        near[channel, 0] = coarse[channel, y, max(x - 1, 0)]
+        near[channel, count + 1] = coarse[channel, y, min(x + count, width - 1)]
+
+
+@part
+def _parted(weights: Floats, count: int, split: Floats) -> None:
+    """The weights of even and odd pixels."""
+    for index in range(len(weights)):
+        row, even, odd = weights[index], split[0, index], split[1, index]
+        for i in range(count):
+            even[i] = row[2 * i]
+            odd[i] = row[2 * i + 1]
+
+
+@part
+def _interpolate(
+    near: Floats, low: Floats, weights: Floats, right: int, count: int, joined: Floats
+) -> None:
+    """The coarse image between its pixels, for the even or the odd pixels of a row."""
+    w0, w1, w2, w3, w4 = weights[0], weights[1], weights[2], weights[3], weights[4]
+    last = len(low) - 1
+    for channel in range(last + 1):
+        here, beside = near[0, channel, 1:], near[0, channel, 2 * right :]
+        above, across = near[1, channel, 1:], near[1, channel, 2 * right :]
+        mean, found = low[channel], joined[channel]
+        for i in range(count):
+            found[i] = (
+                w0[i] * here[i] + w1[i] * beside[i] + w2[i] * above[i] + w3[i] * across[i]
+                + w4[i] * mean[i]
+            )  # fmt: skip
+    known = joined[last]
+    for channel in range(last):
+        found = joined[channel]
+        for i in range(count):
+            found[i] = found[i] / (known[i] if known[i] > ZERO else ONE)
+    for i in range(count):
+        known[i] = ONE if known[i] > ZERO else ZERO
+
+
+@part
+def _with_detail(
+    fine: Floats, y: int, x: int, low: Floats, split: Floats, joined: Floats, count: int
+) -> None:
+    """Add what the fine image has beyond its own low frequencies."""
+    last = len(low) - 1
+    mask = fine[last, y, x : x + 2 * count]
+    even_gate, odd_gate = split[0, 5], split[1, 5]
+    for channel in range(last):
+        row, mean = fine[channel, y, x : x + 2 * count], low[channel]
+        even, odd = joined[0, channel], joined[1, channel]
+        for i in range(count):
+            even[i] += even_gate[i] * (row[2 * i] - mean[i]) * mask[2 * i]
+            odd[i] += odd_gate[i] * (row[2 * i + 1] - mean[i]) * mask[2 * i + 1]
+
+
+@part
+def _together(joined: Floats, count: int, out: Floats, y: int, x: int) -> None:
+    """Even and odd pixels side by side."""
+    for channel in range(joined.shape[1]):
+        found = out[channel, y, x : x + 2 * count]
+        even, odd = joined[0, channel], joined[1, channel]
+        for i in range(count):
+            found[2 * i] = even[i]
+            found[2 * i + 1] = odd[i]

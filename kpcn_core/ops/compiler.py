@@ -1,0 +1,41 @@
+"""Functions compiled for the processor at hand by numba (extra "cpu"); without it, torch serves."""
+
+import logging
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any, TypeVar, cast
+
+log = logging.getLogger(__name__)
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+# Other threads run meanwhile; sums may be reordered; divisions by 0 are not looked for.
+OPTIONS = {"nogil": True, "fastmath": True, "error_model": "numpy"}
+
+
+def installed() -> bool:
+    """Whether numba can be imported."""
+    return find_spec("numba") is not None
+
+
+def compiled(function: Function) -> Function:
+    """A function of numbers and arrays, compiled at its first call.
+
+    What was compiled is kept on disk, beside the source or in the user's cache folder; where
+    neither can be written, for the life of the process. What it calls must be in the same file:
+    changes elsewhere would not be noticed.
+    """
+    import numba
+
+    try:
+        made = numba.njit(cache=True, **OPTIONS)(function)
+    except RuntimeError as error:
+        log.info("%s is compiled anew by every process: %s", function.__name__, error)
+        made = numba.njit(**OPTIONS)(function)
+    return cast(Function, made)
+
+
+def part(function: Function) -> Function:
+    """A function that only compiled ones call."""
+    import numba
+
+    return cast(Function, numba.njit(**OPTIONS)(function))

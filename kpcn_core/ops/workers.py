@@ -1,0 +1,56 @@
+"""Parts of an image in as many threads as torch uses."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from multiprocessing.util import register_after_fork
+from threading import Barrier
+from typing import TypeVarTuple
+
+import torch
+
+Part = TypeVarTuple("Part")
+
+
+def each(work: Callable[[*Part], None], parts: Sequence[tuple[*Part]]) -> None:
+    """Do work for every part of an image: in `torch.get_num_threads` threads, one a part.
+
+    For work that leaves Python's lock to others most of the time, and needs no gradients. What
+    torch does within a part is done by one thread.
+    """
+    threads = torch.get_num_threads()
+    if threads == 1 or len(parts) == 1:
+        for one in parts:
+            work(*one)
+        return
+    # A few for each thread, so that none waits long for the last.
+    share = -(-len(parts) // (8 * threads))
+
+    @torch.inference_mode()
+    def run(start: int) -> None:
+        for one in parts[start : start + share]:
+            work(*one)
+
+    list(_pool(threads).map(run, range(0, len(parts), share)))
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Threads whose torch computes by itself; kept for the life of the process."""
+    pool = ThreadPoolExecutor(threads, "kpcn")
+    together = Barrier(threads)
+
+    def alone() -> None:
+        # Asked first: at its first use a thread takes over what was set last, by whomever.
+        torch.get_num_threads()
+        torch.set_num_threads(1)
+        together.wait()
+
+    for started in [pool.submit(alone) for _ in range(threads)]:
+        started.result()
+    torch.set_num_threads(threads)
+    return pool
+
+
+# A forked process has none of its parent's threads.
+register_after_fork(_pool, lambda pool: pool.cache_clear())

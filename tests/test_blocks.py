@@ -1,0 +1,142 @@
+"""The CPU's way to reconstruct, block by block, against the readable one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from kpcn_core.features import COMPONENTS
+from kpcn_core.model import blocks
+from kpcn_core.model.network import Network
+from kpcn_core.model.reconstruction import (
+    Image,
+    Shares,
+    motion_pyramid,
+    neighbours,
+    reconstruct,
+)
+from kpcn_core.model.temporal import Context
+from kpcn_core.ops import compiler
+from kpcn_core.ops.kernels import without_mask
+from tests.networks import random_network
+
+SIZE = (16, 40)
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def random_images(names: tuple[str, ...], further: int = 0) -> dict[str, Image]:
+    """Components, the first with further layers; pixels are missing, in one place whole blocks."""
+    found = {}
+    for index, name in enumerate(names):
+        valid = (torch.rand(1, 1, *SIZE) > 0.1).float()
+        valid[..., :8, 8:16] = 0
+        radiance = torch.rand(1, 3 + further * (index == 0), *SIZE) + 0.1
+        found[name] = Image(torch.where(valid > 0, radiance, 0.0), valid)
+    return found
+
+
+def random_contexts(network: Network, frames: int) -> list[Context]:
+    height, width = (length // network.config.fold for length in SIZE)
+    shapes = [
+        (1, channels, height >> scale, width >> scale)
+        for scale, channels in enumerate(network.config.channels)
+    ]
+    return [
+        Context(
+            torch.randn(shape).contiguous(memory_format=torch.channels_last),
+            [torch.randn(shape) for _ in range(frames)],
+        )
+        for shape in shapes
+    ]
+
+
+def in_blocks(
+    network: Network,
+    contexts: list[Context],
+    images: dict[str, Image],
+    around: Shares | None = None,
+) -> dict[str, torch.Tensor]:
+    scales = {name: image.pyramid(network.config.scales) for name, image in images.items()}
+    found = blocks.reconstruct(network, contexts, blocks.pyramid(network, scales), around)
+    return {name: without_mask(image) for name, image in found.items()}
+
+
+@pytest.mark.parametrize(
+    ("fold", "kernels", "names", "further"),
+    [
+        (1, 3, COMPONENTS, 0),
+        (2, 5, ("irradiance", "specular", "albedo"), 2),
+        (2, 7, ("specular",), 1),
+    ],
+)
+@pytest.mark.parametrize("frames", [1, 3])
+@torch.inference_mode()
+def test_blocks_give_what_whole_images_give(
+    fold: int, kernels: int, names: tuple[str, ...], further: int, frames: int
+) -> None:
+    network = random_network(fold=fold, kernels=kernels)
+    contexts, images = random_contexts(network, frames), random_images(names, further)
+    motion = [motion_pyramid(2 * torch.randn(1, 2, *SIZE), 3) for _ in range(frames)]
+    window = [random_images(names, further) if index else images for index in range(frames)]
+    around = neighbours(network, contexts, window, motion, 0)
+    assert blocks.usable(network, images["specular"].radiance)
+    expected = reconstruct(network, contexts, images, around)
+    found = in_blocks(network, contexts, images, around)
+    assert list(found) == list(names)
+    for name in names:
+        assert_close(found[name], expected[name], rtol=1e-5, atol=1e-5, equal_nan=True)
+
+
+@torch.inference_mode()
+def test_a_constant_image_stays_constant_in_blocks() -> None:
+    network = random_network(fold=2, kernels=5)
+    image = {"specular": Image(torch.full((1, 3, *SIZE), 0.25), torch.ones(1, 1, *SIZE))}
+    found = in_blocks(network, random_contexts(network, 1), image)["specular"]
+    assert_close(found, image["specular"].radiance)
+
+
+@pytest.mark.usefixtures("two_threads")
+@torch.inference_mode()
+def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = random_network(fold=2)
+    contexts, images = random_contexts(network, 1), random_images(COMPONENTS)
+    whole = in_blocks(network, contexts, images)
+    torch.set_num_threads(1)
+    alone = in_blocks(network, contexts, images)
+    monkeypatch.setattr(blocks, "WIDTH", 8)
+    torch.set_num_threads(2)
+    small = in_blocks(network, contexts, images)
+    assert torch.get_num_threads() == 2
+    for name in COMPONENTS:
+        assert_close(whole[name], alone[name], rtol=0, atol=0, equal_nan=True)
+        assert_close(small[name], alone[name], rtol=1e-6, atol=1e-6, equal_nan=True)
+
+
+def test_training_and_other_precisions_take_the_readable_way() -> None:
+    network, image = random_network(), torch.zeros(1, 3, 8, 8)
+    assert not blocks.usable(network, image)  # gradients
+    with torch.inference_mode():
+        assert blocks.usable(network, image)
+        assert not blocks.usable(network, image.double())
+
+
+def test_without_a_place_to_keep_it_code_is_compiled_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from numba.core import caching
+
+    monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [])
+
+    def twice(number: float) -> float:
+        return 2 * number
+
+    assert compiler.compiled(twice)(2.0) == 4.0
