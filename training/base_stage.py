@@ -58,7 +58,8 @@ class BaseStage(LightningModule, Generic[Examples]):
         self._batch = batch
         if not torch.isfinite(loss):
             raise self._diverged(f"the loss is {loss.item()}")
-        self.log("train/loss", loss)
+        # Of parts of a batch, their mean.
+        self.log("train/loss", loss, sync_dist=self.trainer.world_size > 1)
         self.log("train/rate", self.trainer.optimizers[0].param_groups[0]["lr"])
         return loss
 

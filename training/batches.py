@@ -90,6 +90,9 @@ class Batches(IterableDataset[Batch]):
 
     So training resumes at any step with the batch that would have come next, and any number of
     loader workers gives the same stream. Views that are rendered meanwhile join every so often.
+
+    A batch may come in parts: `accumulate` of them one after the other, each shared by `world`
+    processes, of which this is number `rank`. All parts together are the patches of the whole.
     """
 
     def __init__(
@@ -99,7 +102,12 @@ class Batches(IterableDataset[Batch]):
         encoders: Mapping[str, tuple[str, ...]],
         seed: int,
         start: int = 0,
+        *,
+        accumulate: int = 1,
+        world: int = 1,
+        rank: int = 0,
     ) -> None:
+        self.accumulate, self.world, self.rank = accumulate, world, rank
         self.dataset = dataset
         self.config = config
         self.encoders = encoders
@@ -113,16 +121,18 @@ class Batches(IterableDataset[Batch]):
         first, stride = (worker.id, worker.num_workers) if worker else (0, 1)
         self.dataset.rescan()
         scanned = self.start
-        step = self.start + first
+        item = self.start * self.accumulate + first
         while True:
+            step, piece = divmod(item, self.accumulate)
             if step - scanned >= self.config.rescan_steps:
                 self.dataset.rescan()
                 scanned = step
-            yield self.batch(step)
-            step += stride
+            part = piece * self.world + self.rank
+            yield self.batch(step, part, self.accumulate * self.world)
+            item += stride
 
-    def batch(self, step: int) -> Batch:
-        """The batch of a step."""
+    def batch(self, step: int, part: int = 0, parts: int = 1) -> Batch:
+        """The batch of a step, or one of its equal parts."""
         generator = np.random.default_rng([self.seed, step])
         views = self._usable(self.dataset.training)
         encoder = str(generator.choice(list(self.encoders), p=self._shares()))
@@ -130,7 +140,10 @@ class Batches(IterableDataset[Batch]):
         split = features.reads_split(planes)
         offsets = self._offsets(generator)
         chosen = [views[index] for index in generator.integers(len(views), size=self.config.size)]
-        patches = [self._patch(view, offsets, generator) for view in chosen]
+        # All are drawn, so that no part depends on how many there are.
+        draws = [self._draw(view, generator) for view in chosen]
+        mine = len(draws) // parts
+        patches = [self._patch(draw, offsets) for draw in draws[part * mine : (part + 1) * mine]]
         merged = split and generator.random() < MERGED
         gain = torch.tensor([patch.gain for patch in patches]).view(-1, 1, 1, 1)
         frames = [
@@ -179,12 +192,17 @@ class Batches(IterableDataset[Batch]):
             before = reach
         return list(range(-before, after + 1))
 
-    def _patch(self, view: View, offsets: list[int], generator: np.random.Generator) -> "_Patch":
-        """A patch of a view."""
+    def _draw(self, view: View, generator: np.random.Generator) -> "_Draw":
+        """What is random about a patch of a view."""
         buffers = choose_buffers(self._counts(view), generator)
         place = self._place(view, generator)
         vary = Variation.random(generator)
         error = 2 ** generator.uniform(-self.config.exposure_error, self.config.exposure_error)
+        return _Draw(view, buffers, place, vary, error)
+
+    def _patch(self, draw: "_Draw", offsets: list[int]) -> "_Patch":
+        """The patch that was drawn."""
+        view, buffers, place, vary, error = draw
         spp = sum(view.spp[name] for name in buffers)
         frames = []
         for offset in offsets:
@@ -272,6 +290,16 @@ def _parts_to(parts: Parts, device: torch.device) -> Parts:
 
 def _aovs_to(aovs: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
     return {name: aov.to(device) for name, aov in aovs.items()}
+
+
+class _Draw(NamedTuple):
+    """A patch before it is read: of what, where, and how it is changed."""
+
+    view: View
+    buffers: list[str]
+    place: tuple[slice, slice]
+    vary: Variation
+    error: float
 
 
 class _Patch(NamedTuple):

@@ -9,14 +9,27 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 from training.config import TrainingConfig
 from training.dataset import Dataset
 from training.schedule import Budget
+from training.stages import Stage
 from training.start import history
+from training.validation import Sample, picture
 
 REPORT_SECONDS = 60.0
+
+
+def step_is_done(trainer: Trainer) -> bool:
+    """Whether all parts of a batch have been computed, and the weights changed."""
+    return (trainer.fit_loop.batch_idx + 1) % trainer.accumulate_grad_batches == 0
+
+
+def agreed(trainer: Trainer, decision: bool) -> bool:
+    """What the first of all processes decides: clocks and signals differ."""
+    return bool(trainer.strategy.broadcast(decision))
 
 
 class Ending(Callback):
@@ -28,7 +41,8 @@ class Ending(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
         """Ask once a step."""
-        if self.stop() or self.budget.spent(trainer.global_step) >= 1.0:
+        over = self.stop() or self.budget.spent(trainer.global_step) >= 1.0
+        if step_is_done(trainer) and agreed(trainer, over):
             trainer.should_stop = True
 
 
@@ -43,8 +57,11 @@ class Checkpoints(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
         """Save if it is time."""
+        if not step_is_done(trainer):
+            return
         age = time.monotonic() - self.saved
-        if trainer.should_stop or age > 60 * self.config.run.checkpoint_minutes:
+        late = trainer.should_stop or age > 60 * self.config.run.checkpoint_minutes
+        if agreed(trainer, late):
             # Lightning writes a temporary file and renames it.
             trainer.save_checkpoint(self.path)
             self.saved = time.monotonic()
@@ -90,7 +107,9 @@ class Report(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: object
     ) -> None:
-        """Collect the loss; tell its mean if it is time or the end."""
+        """Collect the loss; tell its mean if it is time or the end. One process speaks for all."""
+        if not trainer.is_global_zero:
+            return
         self.losses.append(float(outputs["loss"]))
         seconds = time.monotonic() - self.start
         if trainer.should_stop or seconds > REPORT_SECONDS:
@@ -103,6 +122,8 @@ class Report(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Tell every error, noisy and denoised."""
+        if not trainer.is_global_zero:
+            return
         prefix, noisy, denoised = "validation/", "/noisy", "/denoised"
         found = {key: float(value) for key, value in trainer.callback_metrics.items()}
         for key in sorted(found):
@@ -117,3 +138,59 @@ class Report(Callback):
                     f"  held out, {name.removeprefix(prefix)}: error {true:.4f}, "
                     f"predicted {found[key]:.4f}, correlation {agreement:.2f}"
                 )
+
+
+class Patience(Callback):
+    """Knows when the error of held-out images has not fallen for some validations."""
+
+    def __init__(self, patience: int) -> None:
+        self.patience = patience
+        self.best = float("inf")
+        self.waited = 0
+
+    def is_over(self) -> bool:
+        """Whether to end."""
+        return 0 < self.patience <= self.waited
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Compare with the best so far."""
+        errors = [
+            float(value)
+            for key, value in trainer.callback_metrics.items()
+            if key.startswith("validation/") and key.endswith("/final/denoised")
+        ]
+        if not errors or not self.patience:
+            return
+        error = sum(errors) / len(errors)
+        self.waited = 0 if error < self.best else self.waited + 1
+        self.best = min(self.best, error)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Kept in checkpoints, so that a resumed training waits no longer."""
+        return {"best": self.best, "waited": self.waited}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up again."""
+        self.best, self.waited = state_dict["best"], state_dict["waited"]
+
+
+class Pictures(Callback):
+    """Shows the first held-out image in TensorBoard: noisy, denoised, reference."""
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: object,
+        batch: object,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Add the picture of this validation."""
+        boards = [one for one in trainer.loggers if isinstance(one, TensorBoardLogger)]
+        if batch_idx or not boards or not isinstance(batch, Sample):
+            return
+        assert isinstance(pl_module, Stage)
+        shown = picture(pl_module.network, batch, pl_module.encoder, pl_module.device)
+        for board in boards:
+            board.experiment.add_image(f"validation/{batch.label}", shown, trainer.global_step)

@@ -14,6 +14,7 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
 # Packages of the extra "train".
 EXTRA = ("lightning", "mitsuba", "drjit")
+PRECISIONS = ("single", "bfloat16")
 RENDERERS = ("mitsuba", "cycles", "luxcore")
 UNITS = {"s": 1, "m": 60, "h": 3600}
 
@@ -175,6 +176,8 @@ def render(
 @click.option("--decay/--no-decay", default=True, help="Let the learning rate fall at the end.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 …")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: all cores]")
+@click.option("--devices", type=click.IntRange(1), default=1, help="That share each batch.")
+@click.option("--precision", type=click.Choice(PRECISIONS), default="single", show_default=True)
 @click.option("--workers", type=click.IntRange(0), default=0, show_default=True)
 def fit(
     data: Path,
@@ -186,6 +189,8 @@ def fit(
     decay: bool,
     device: str,
     threads: int | None,
+    devices: int,
+    precision: str,
     workers: int,
 ) -> None:
     """Train on DATA, with logs and checkpoints in RUN; goes on from RUN's checkpoint."""
@@ -212,11 +217,14 @@ def fit(
             run,
             budget,
             device=choose_device(device),
+            devices=devices,
+            precision="bf16-mixed" if precision == "bfloat16" else "32-true",
             workers=workers,
             stop=stop,
             tell=click.echo,
         )
-    click.echo(f"{run}: {stage.trainer.global_step} steps.")
+    if stage.trainer.is_global_zero:
+        click.echo(f"{run}: {stage.trainer.global_step} steps.")
 
 
 @main.command()

@@ -83,6 +83,7 @@ class OptimizerConfig:
         beta2: Adam's memory of squared gradients.
         clip: largest norm of a gradient.
         average: decay of the moving average of the weights, which is what is released.
+        accumulate: parts that a batch is computed in, one after the other, where memory is short.
     """
 
     rate: float = 1e-3
@@ -91,6 +92,7 @@ class OptimizerConfig:
     beta2: float = 0.99
     clip: float = 1.0
     average: float = 0.999
+    accumulate: int = 1
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,7 @@ class RunConfig:
         log_steps: write the loss every so many steps.
         checkpoint_minutes: save everything every so often.
         validate_minutes: measure held-out views every so often.
+        patience: end after so many validations in a row without a smaller error; 0 never does.
         validation_views: at most so many held-out views.
         validation_spp: sample counts of their noisy images, reached as nearly as buffers allow.
     """
@@ -115,6 +118,7 @@ class RunConfig:
     log_steps: int = 10
     checkpoint_minutes: float = 5.0
     validate_minutes: float = 10.0
+    patience: int = 0
     validation_views: int = 8
     validation_spp: tuple[int, ...] = (4, 32)
 
@@ -206,7 +210,24 @@ def from_dict(values: Mapping[str, Any], where: str) -> TrainingConfig:
     _check_stage(config, where)
     _check_shares(config, where)
     _check_crop(config, where)
+    check_parts(config, 1, where)
     return config
+
+
+def check_parts(config: TrainingConfig, devices: int, where: str) -> None:
+    """Check that a batch can be shared by so many devices.
+
+    Raises:
+        InvalidConfig: its patches cannot be parted evenly.
+    """
+    size, parts = config.batches.size, config.optimizer.accumulate * devices
+    if parts < 1 or size % parts:
+        raise InvalidConfig(
+            f"{where}: [batches] size = {size} cannot be parted evenly: [optimizer] accumulate = "
+            f"{config.optimizer.accumulate}, on {devices} devices."
+        )
+    if config.stage == "error" and parts > 1:
+        raise InvalidConfig(f"{where}: stage 'error' takes its batches whole, on one device.")
 
 
 def _check_crop(config: TrainingConfig, where: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 import torch
 from lightning.pytorch import Callback, LightningDataModule, Trainer
@@ -15,8 +16,8 @@ from torch.utils.data import DataLoader
 
 from training import validation
 from training.batches import Batch, Batches
-from training.callbacks import Average, Checkpoints, Ending, Report
-from training.config import FIRST, TrainingConfig
+from training.callbacks import Average, Checkpoints, Ending, Patience, Pictures, Report
+from training.config import FIRST, TrainingConfig, check_parts
 from training.dataset import Dataset
 from training.error_batches import ErrorBatches
 from training.error_stage import ErrorStage
@@ -28,6 +29,7 @@ from training.start import start_from, start_predictor
 from training.validation import Sample
 
 CHECKPOINT = "last.ckpt"
+Precision = Literal["32-true", "bf16-mixed"]
 # What a checkpoint must agree on with the configuration that goes on from it.
 FIXED = ("stage", "network", "predictor")
 PAIRS = "pairs"
@@ -40,6 +42,8 @@ def fit(
     budget: Budget,
     *,
     device: torch.device | None = None,
+    devices: int = 1,
+    precision: Precision = "32-true",
     workers: int = 0,
     stop: Callable[[], bool] = lambda: False,
     tell: Callable[[str], None] = lambda line: None,
@@ -52,6 +56,8 @@ def fit(
         run: folder of logs and checkpoints.
         budget: steps, seconds or both.
         device: where to compute; None is the CPU.
+        devices: how many of its kind share each batch; of CPUs, processes.
+        precision: of the convolutions; kernels and losses are always computed in single.
         workers: processes that make batches; 0 makes them between steps.
         stop: asked after each step whether to end.
         tell: gets a line about once a minute.
@@ -65,6 +71,7 @@ def fit(
         InvalidConfig: the run was started with another network or stage, or it is to start from
             the weights of another network.
     """
+    check_parts(config, devices, "configuration")
     dataset = Dataset(data)
     checkpoint = run / CHECKPOINT
     if checkpoint.exists():
@@ -74,14 +81,17 @@ def fit(
     stage = kind(config, budget, run)
     if not checkpoint.exists():
         _start(stage, config)
+    patience = Patience(config.run.patience)
     callbacks = [
-        Ending(budget, stop),
+        Ending(budget, lambda: stop() or patience.is_over()),
         Report(tell),
         # In this order: a checkpoint of a step holds the average of that step.
         Average(config),
+        patience,
+        Pictures(),
         Checkpoints(checkpoint, config, dataset),
     ]
-    trainer = _trainer(config, run, budget, device, callbacks)
+    trainer = _trainer(config, run, budget, device, devices, precision, callbacks)
     trainer.fit(
         stage,
         datamodule=_data(dataset, config, run, workers),
@@ -116,6 +126,9 @@ class Data(LightningDataModule):
             config.network.encoders,
             config.run.seed,
             start=self.trainer.global_step,
+            accumulate=config.optimizer.accumulate,
+            world=self.trainer.world_size,
+            rank=self.trainer.global_rank,
         )
         return DataLoader(batches, batch_size=None, num_workers=self.workers)
 
@@ -159,6 +172,8 @@ def _trainer(
     run: Path,
     budget: Budget,
     device: torch.device | None,
+    devices: int,
+    precision: Precision,
     callbacks: list[Callback],
 ) -> Trainer:
     """A trainer that prints nothing but warnings."""
@@ -171,12 +186,19 @@ def _trainer(
         ".*use the implementation from `LightningModule` instance.*",
         ".*isinstance.treespec, LeafSpec.*",
         ".*Total length of `list` across ranks is zero.*",
+        # Every process measures all held-out images.
+        ".*It is recommended to use `self.log.*sync_dist=True.*",
     ):
         warnings.filterwarnings("ignore", message=message)
     cuda = device is not None and device.type == "cuda"
     return Trainer(
         accelerator="cuda" if cuda else "cpu",
-        devices=[device.index or 0] if cuda and device is not None else 1,
+        devices=[device.index or 0] if cuda and device is not None and devices == 1 else devices,
+        # A batch is for one encoder: the others have no part in its gradients.
+        strategy="ddp_find_unused_parameters_true" if devices > 1 else "auto",
+        use_distributed_sampler=False,
+        precision=precision,
+        accumulate_grad_batches=config.optimizer.accumulate,
         max_epochs=-1,
         max_steps=-1 if budget.steps is None else budget.steps,
         gradient_clip_val=config.optimizer.clip,

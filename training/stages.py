@@ -128,10 +128,16 @@ class Stage(BaseStage[Batch]):
             denoised, reference, noisy, slope, weight, config.epsilon, config.detach
         )
 
+    @property
+    def encoder(self) -> str:
+        """The encoder that validation reads with."""
+        return trained_encoders(self.config)[0]
+
     def validation_step(self, sample: Sample, batch_idx: int) -> None:
         """Errors of one held-out image, averaged by Lightning over all with its sample count."""
-        encoder = trained_encoders(self.config)[0]
-        for name, (before, after) in measure(self.network, sample, encoder, self.device).items():
+        for name, (before, after) in measure(
+            self.network, sample, self.encoder, self.device
+        ).items():
             for label, value in (("noisy", before), ("denoised", after)):
                 key = f"validation/{sample.label}/{name}/{label}"
                 self.log(key, value, on_epoch=True, batch_size=1)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from kpcn_core import features, inference
 from kpcn_core.features import Component
+from kpcn_core.metrics import display
 from kpcn_core.model.network import Network
 from kpcn_core.model.reconstruction import Image
 from kpcn_core.ops.trajectory import trajectories
@@ -64,6 +65,24 @@ def measure(
     network: Network | DirectNetwork, sample: Sample, encoder: str, device: torch.device
 ) -> Errors:
     """SMAPE of each component and of the recomposed color, noisy and denoised, exposed."""
+    found = _compared(network, sample, encoder, device)
+    return {name: _errors(*compared) for name, compared in found.items()}
+
+
+@torch.inference_mode()
+def picture(
+    network: Network | DirectNetwork, sample: Sample, encoder: str, device: torch.device
+) -> Tensor:
+    """The noisy, the denoised and the clean color side by side, as a screen shows it [3,H,3W]."""
+    noisy, denoised, clean = _compared(network, sample, encoder, device)[FINAL]
+    images = (noisy.radiance, denoised.nan_to_num(), clean.radiance)
+    return display(torch.cat(images, dim=-1))[0].cpu()
+
+
+def _compared(
+    network: Network | DirectNetwork, sample: Sample, encoder: str, device: torch.device
+) -> dict[str, tuple[Component, Tensor, Component]]:
+    """Each component, and the color, noisy, denoised and clean, exposed."""
     view = sample.view
     noisy = _aovs(view, sample.buffers, device)
     clean = _aovs(view, [REFERENCE], device)
@@ -81,7 +100,7 @@ def measure(
     whole, target = (features.components(aovs, gain, split=False) for aovs in (noisy, clean))
     color = features.compose(filtered, gain) * gain
     found[FINAL] = (whole["specular"], color, target["specular"])
-    return {name: _errors(*compared) for name, compared in found.items()}
+    return found
 
 
 def _filtered(
