@@ -1,10 +1,10 @@
 """Images of one frame beside each other, measured against a reference if there is one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kpcn_core.errors import InvalidPixels
-from kpcn_core.frame import Pixels
+from kpcn_core.frame import Pixels, Window
 from kpcn_core.metrics import METRICS, measure
 
 
@@ -40,6 +40,31 @@ class Comparison:
     title: str
     entries: Sequence[Entry]
     reference: Pixels | None = None
+
+    def cropped(self, part: Window) -> "Comparison":
+        """A rectangle of every image, counted from the first pixel; figures stay those of all.
+
+        Raises:
+            InvalidPixels: the rectangle is not within the images.
+        """
+        height, width = self.entries[0].color.shape[-2:]
+        if not (part.x + part.width <= width and part.y + part.height <= height):
+            raise InvalidPixels(
+                f"{part.width}x{part.height} pixels from {part.x},{part.y} on are not within the "
+                f"images, which are {width}x{height}. Choose another rectangle."
+            )
+        rows = slice(part.y, part.y + part.height)
+        columns = slice(part.x, part.x + part.width)
+        entries = [
+            replace(
+                entry,
+                color=entry.color[:, rows, columns],
+                maps={what: pixels[:, rows, columns] for what, pixels in entry.maps.items()},
+            )
+            for entry in self.entries
+        ]
+        reference = None if self.reference is None else self.reference[:, rows, columns]
+        return replace(self, entries=entries, reference=reference)
 
 
 def measured(

@@ -13,7 +13,7 @@ from kpcn_core.frame import Frame, Pixels
 Result = TypeVar("Result")
 
 # Layer of our files -> what it is, for a person.
-MAPS = {"error": "predicted error", "samples": "samples"}
+MAPS = {"error": "error in the file", "samples": "samples"}
 
 
 def of_frame(label: str, frame: Frame, reference: Pixels | None) -> Entry:

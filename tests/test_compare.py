@@ -97,12 +97,25 @@ def test_the_maps_of_a_file_are_on_the_page(folder: Path) -> None:
     result = compare(folder, "adaptive.exr", "--reference", "ref.exr", "--report", "p.html")
     assert result.exit_code == 0, result.output
     units = [layer["unit"] for layer in page_layers(folder / "p.html") if layer["unit"]]
-    assert units == ["SMAPE", "predicted error", "samples", "samples in all"]
+    assert units == ["SMAPE", "error in the file", "samples", "samples in all"]
+
+
+def test_a_part_of_the_images_makes_a_smaller_page_with_the_figures_of_all(folder: Path) -> None:
+    words = ("noisy.exr", "--reference", "ref.exr", "--report")
+    whole = compare(folder, *words, "p.html")
+    part = compare(folder, *words, "q.html", "--crop", "10,20,8,12")
+    assert part.exit_code == 0, part.output
+    assert part.stdout == whole.stdout
+    frame = page_frame(folder / "q.html")
+    assert (frame["width"], frame["height"]) == (8, 12)
+    assert (folder / "q.html").stat().st_size < (folder / "p.html").stat().st_size
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["noisy.exr", "--report", "p.html", "--crop", "45,0,10,10"], "not within the images"),
+        (["noisy.exr", "--report", "p.html", "--crop", "0,0,0,5"], "is no rectangle"),
         (["noisy.exr"], "nothing can be measured"),
         (["noisy.exr", "--json", "m.json", "--report", "p.html"], "nothing can be measured"),
         (["noisy.exr", "--report", "p.html", "--label", "a", "--label", "b"], "2 times --label"),
@@ -120,9 +133,14 @@ def test_what_cannot_be_compared_is_refused(folder: Path, words: list[str], mess
 
 
 def page_layers(page: Path) -> Any:
-    """What the page shows of its first frame."""
+    """What the page shows of its frame."""
+    return page_frame(page)["layers"]
+
+
+def page_frame(page: Path) -> Any:
+    """The first frame of the page."""
     text = page.read_text(encoding="utf-8").partition('id="data">')[2].partition("</script>")[0]
-    return json.loads(text)["frames"][0]["layers"]
+    return json.loads(text)["frames"][0]
 
 
 def test_existing_files_are_replaced_only_on_request(folder: Path) -> None:

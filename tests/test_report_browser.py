@@ -46,7 +46,7 @@ def measured_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     reference = wide()
     grain = np.random.default_rng(1).normal(1, 0.3, (3, HEIGHT, WIDTH)).astype(np.float32)
     samples = {"samples": np.linspace(0, 64, HEIGHT * WIDTH, dtype=np.float32)}
-    samples["samples"] = samples["samples"].reshape(1, HEIGHT, WIDTH)
+    samples["samples"] = np.rint(samples["samples"]).reshape(1, HEIGHT, WIDTH)
     figures = dict.fromkeys(METRICS, 0.1)
     entries = [
         Entry("noisy", reference * grain, metrics=figures),
@@ -225,6 +225,8 @@ def test_scales_have_the_right_numbers_and_colors(browser: Browser, measured_pag
     browser.run("change({ mode: 'flip', a: state.layers.find(({ unit }) => unit === 'samples') })")
     scale = browser.find("scales")
     assert scale.text.split("\n") == ["samples", "0", "25", "50", "75", "≥ 100"]
+    value = browser.find("readout").text.split()[-1]
+    assert value == f"{round(64 * (20 * WIDTH + 30) / (HEIGHT * WIDTH - 1)):g}"
     shown = browser.pixels()
     width = shown.shape[1]
     # Halfway up the map there are 32 samples of 100.

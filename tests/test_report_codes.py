@@ -6,7 +6,16 @@ import zlib
 import numpy as np
 import pytest
 
-from kpcn_core.report.codes import COLOR_STEPS, LOWEST, MAP_STEPS, decoded, encoded, packed
+from kpcn_core.report.codes import (
+    COLOR_STEPS,
+    LOWEST,
+    MAP_STEPS,
+    WHOLE,
+    decoded,
+    encoded,
+    map_steps,
+    packed,
+)
 
 
 @pytest.mark.parametrize(("steps", "error"), [(COLOR_STEPS, 0.003), (MAP_STEPS, 0.011)])
@@ -20,6 +29,14 @@ def test_values_come_back_within_half_a_step_over_many_stops(steps: int, error: 
 def test_zero_powers_of_two_and_what_is_no_number_are_exact() -> None:
     pixels = np.array([[[0.0, 1.0, 0.25, -8.0, np.inf, -np.inf, np.nan, -0.0]]], dtype=np.float32)
     np.testing.assert_array_equal(decoded(encoded(pixels, COLOR_STEPS), COLOR_STEPS), pixels)
+
+
+def test_whole_numbers_are_exact() -> None:
+    counts = np.array([[[0, 1, 7, 183, 4099, 16382, np.nan]]], dtype=np.float32)
+    assert map_steps(counts) == WHOLE
+    np.testing.assert_array_equal(decoded(encoded(counts, WHOLE), WHOLE), counts)
+    for other in (counts / 2, counts * 2):
+        assert map_steps(other) == MAP_STEPS
 
 
 def test_what_is_too_small_is_zero_and_what_is_too_large_stays_finite() -> None:

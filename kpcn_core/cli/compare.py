@@ -10,35 +10,16 @@ import click
 
 from kpcn_core import comparison_images, exr, provenance, report
 from kpcn_core.atomic import check_writable, replaced
+from kpcn_core.cli.compare_options import Rectangle, Values
 from kpcn_core.comparison import Comparison, Entry, markdown, rows
 from kpcn_core.denoiser import Denoiser
 from kpcn_core.errors import InvalidPixels
-from kpcn_core.frame import Frame
+from kpcn_core.frame import Frame, Window
 from kpcn_core.metric_maps import MAPS
 from kpcn_core.metrics import METRICS
 from kpcn_core.settings import DEFAULT_MODEL
 
 FILE = click.Path(path_type=Path)
-
-
-class Values(click.ParamType[tuple[float, ...]]):
-    """Values of lambda separated by commas."""
-
-    name = "λ,λ,…"
-
-    def convert(
-        self,
-        value: str | tuple[float, ...],
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> tuple[float, ...]:
-        """Text to numbers; their range is the denoiser's business."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            return tuple(float(word) for word in value.split(","))
-        except ValueError:
-            self.fail(f"'{value}' is no list of numbers; write for example 1,2,4.", param, ctx)
 
 
 @click.command()
@@ -59,6 +40,7 @@ class Values(click.ParamType[tuple[float, ...]]):
     show_default=True,
     help="Error map on the page; may be repeated.",
 )
+@click.option("--crop", type=Rectangle(), help="Part of the images that the page shows; all.")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 def compare(
     images: tuple[Path, ...],
@@ -70,6 +52,7 @@ def compare(
     json_path: Path | None,
     report_path: Path | None,
     maps: tuple[str, ...],
+    crop: Window | None,
     overwrite: bool,
 ) -> None:
     """Measure images against a reference: SMAPE, MrSE, DSSIM, MS-DSSIM and FLIP.
@@ -80,7 +63,8 @@ def compare(
 
     --report writes one page that needs no network: the images with their whole range, a slider,
     flipping, zoom, exposure, maps of error, of predicted error and of samples where a file has
-    these. Without a reference it shows the images alone.
+    these. Without a reference it shows the images alone. Every pixel is in it, at some bytes each:
+    --crop makes a smaller page.
 
     \b
     Examples:
@@ -107,7 +91,8 @@ def compare(
     if report_path:
         title = f"Against {reference.name}" if reference else images[0].name
         comparison = Comparison(title, entries, expected["color"] if expected else None)
-        text = report.page("kpcn compare", [comparison], origin, maps)
+        shown = comparison.cropped(crop) if crop else comparison
+        text = report.page("kpcn compare", [shown], origin, maps)
         with replaced(report_path, overwrite) as temporary:
             temporary.write_text(text, encoding="utf-8")
 

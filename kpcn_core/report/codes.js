@@ -36,10 +36,11 @@ async function inflated(bytes) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-/** The number that a code stands for. */
+/** The number that a code stands for; with 0 steps, itself. */
 function number(code, steps, lowest) {
   if (code === NAN) return NaN;
   const magnitude = code & INFINITE;
-  const value = magnitude === INFINITE ? Infinity : magnitude && 2 ** ((magnitude - 1) / steps + lowest);
+  const value = magnitude === INFINITE ? Infinity
+    : magnitude && steps ? 2 ** ((magnitude - 1) / steps + lowest) : magnitude;
   return code & SIGN ? -value : value;
 }

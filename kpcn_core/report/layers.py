@@ -17,7 +17,6 @@ SQUARE = 64
 SQUARES = 3
 # The largest errors are few; a scale that held them would leave the rest in the dark.
 PERCENTILE = 99
-SAMPLING = ("samples", "sampleCount")
 
 
 @dataclass(frozen=True)
@@ -140,7 +139,11 @@ def _image(label: str, exposed: Pixels) -> dict[str, Any]:
 
 
 def _map(each: Map) -> dict[str, Any]:
-    return {"label": each.label, "unit": each.unit, **_packed(each.pixels, codes.MAP_STEPS)}
+    return {
+        "label": each.label,
+        "unit": each.unit,
+        **_packed(each.pixels, codes.map_steps(each.pixels)),
+    }
 
 
 def _packed(pixels: Pixels, steps: int) -> dict[str, Any]:
