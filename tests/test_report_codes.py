@@ -35,7 +35,7 @@ def test_whole_numbers_are_exact() -> None:
     counts = np.array([[[0, 1, 7, 183, 4099, 16382, np.nan]]], dtype=np.float32)
     assert map_steps(counts) == WHOLE
     np.testing.assert_array_equal(decoded(encoded(counts, WHOLE), WHOLE), counts)
-    for other in (counts / 2, counts * 2):
+    for other in (counts / np.float32(2), counts * np.float32(2)):
         assert map_steps(other) == MAP_STEPS
 
 
