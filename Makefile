@@ -16,7 +16,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 $(BPY)/installed: tests/bpy.txt
-	if command -v $(BPY_PYTHON); then $(BPY_PYTHON) -m venv $(BPY) && \
+	@if command -v $(BPY_PYTHON) >/dev/null; then $(BPY_PYTHON) -m venv $(BPY) && \
 	$(BPY)/bin/python -m pip install --quiet --no-deps --requirement tests/bpy.txt; \
 	else mkdir -p $(BPY) && echo "No $(BPY_PYTHON): tests that need Blender are skipped."; fi
 	touch $@

@@ -23,8 +23,9 @@ kpcn_blender.register()
 
 def environment(home: Path) -> dict[str, str]:
     """Of an account of its own, whose workers are ours."""
-    paths = {"HOME": home, "BLENDER_USER_RESOURCES": home, "KPCN_PYTHON": sys.executable}
-    return os.environ | {name: str(path) for name, path in paths.items()} | {"OMP_NUM_THREADS": "1"}
+    paths = {"HOME": home, "XDG_CONFIG_HOME": home, "BLENDER_USER_RESOURCES": home}
+    ours = {"KPCN_PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
+    return os.environ | {name: str(path) for name, path in paths.items()} | ours
 
 
 def run_script(code: str, home: Path) -> subprocess.CompletedProcess[str]:

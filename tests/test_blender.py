@@ -176,9 +176,12 @@ def test_what_was_set_up_is_restored_but_for_what_the_artist_changed(
     assert again[3:] == before[3:]
 
 
-def test_relative_paths_and_a_single_mark(blender: Blender, scene: str, tmp_path: Path) -> None:
+def test_relative_paths_a_template_and_a_single_mark(
+    blender: Blender, scene: str, tmp_path: Path
+) -> None:
     code = f"""
-        scene.render.filepath, scene.kpcn.output_file = "//shots/a_#_b", "//clean/c.###"
+        scene.render.filepath = "//shots/{{blend_name}}_#_b"
+        scene.kpcn.output_file = "//clean/c.###"
         scene.frame_start, scene.frame_end = 9, 10
         bpy.ops.wm.save_as_mainfile(filepath={str(tmp_path / "file.blend")!r})
         blender_scene.render(scene)
@@ -187,7 +190,7 @@ def test_relative_paths_and_a_single_mark(blender: Blender, scene: str, tmp_path
     """
     source, path, kind = blender.run(scene + textwrap.dedent(code))
     assert sorted(each.name for each in (tmp_path / "shots").glob("*.exr")) == [
-        "a_10_b.exr", "a_9_b.exr",
+        "file_10_b.exr", "file_9_b.exr",
     ]  # fmt: skip
     assert sorted(each.name for each in (tmp_path / "clean").glob("*.exr")) == [
         "c.009.exr", "c.010.exr",
@@ -339,6 +342,22 @@ def test_a_worker_that_is_killed_is_started_again(
     """
     blender.run(scene + textwrap.dedent(code))
     assert all(path.exists() for path in clean(tmp_path))
+
+
+def test_a_blender_that_does_not_know_where_kpcn_is_says_what_to_do(
+    blender: Blender, scene: str, tmp_path: Path
+) -> None:
+    code = """
+        import os
+        from kpcn_blender import session
+        session.end()
+        python = os.environ.pop("KPCN_PYTHON")
+        blender_scene.render(scene)
+        os.environ["KPCN_PYTHON"] = python
+    """
+    blender.run(scene + textwrap.dedent(code))
+    assert "Set KPCN_PYTHON to the Python in which kpcn is installed" in blender.log()
+    assert all(path.exists() for path in files(tmp_path))
 
 
 def test_missing_passes_are_told_and_the_render_goes_on(

@@ -7,6 +7,7 @@ from collections import deque
 from threading import Lock
 
 from kpcn_core.client import Client
+from kpcn_core.client_launch import find_python, worker_command
 
 _clients: dict[str, Client] = {}  # by device; never more than one
 _lock = Lock()
@@ -14,12 +15,18 @@ lines: deque[str] = deque(maxlen=4)  # for the panel
 
 
 def client(device: str) -> Client:
-    """The session's worker, on a device; one on another device is ended first."""
+    """The session's worker, on a device; one on another device is ended first.
+
+    Raises:
+        WorkerFailed: nobody said which Python has kpcn.
+    """
     device = device.strip() or "auto"
     with _lock:
         if device not in _clients:
             _end()
-            _clients[device] = Client("blender", device)
+            # The running Python is Blender's own, which is none that could have kpcn.
+            command = worker_command(find_python(executable="blender"))
+            _clients[device] = Client("blender", device, command=command)
         return _clients[device]
 
 
