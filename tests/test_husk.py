@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from kpcn_core import exr, weights
+from kpcn_core.cli.main import main
 from tests.exr_files import Channels, all_channels, rgb, save_parts, xyz
 from tests.fakes import husk
 from tests.frames import moving_frame
@@ -90,6 +92,22 @@ class Render:
         assert process.returncode == code, printed
         return printed
 
+    def times(self) -> dict[str, int]:
+        paths = (self.folder / "denoised").glob("*.exr")
+        return {path.name: path.stat().st_mtime_ns for path in paths}
+
+    def resume(self, *words: str) -> None:
+        """`kpcn denoise --resume`, with the same settings."""
+        conventions = [
+            f'{aov}={{ layer = "{layer}", units = "pixels", scale = [1.0, 1.0] }}'
+            for aov, layer in (("forward", "next"), ("backward", "last"))
+        ]
+        command = ["denoise", self.output, "-o", str(self.folder / "denoised" / "beauty.%04d.exr")]
+        command += ["--model", str(self.shot.model), "--resume", *words]
+        command += [word for one in conventions for word in ("--aov", one)]
+        output = CliRunner().invoke(main, command).output
+        assert output.endswith("Error: 1 of 8 frames were not written; see above.\n")
+
     def denoised(self) -> list[int]:
         names = (path.name for path in (self.folder / "denoised").glob("*.exr"))
         return sorted(int(name.split(".")[1]) for name in names)
@@ -122,6 +140,10 @@ def test_out_of_order_in_two_processes_every_good_frame_is_denoised_once_and_the
     assert all(f"beauty.{BAD:04d}.exr" in line for line in told)
     left = {path.name for path in (render.folder / "denoised" / ".kpcn").iterdir()}
     assert left == {f"beauty.{n:04d}.exr.json" for n in FRAMES if n != BAD}
+    # Each had its whole window: to the command, they are made of the same.
+    before = render.times()
+    render.resume("--window", str(window))
+    assert render.times() == before
 
 
 def test_the_frames_are_those_of_the_command_layers_and_all(render: Render) -> None:
