@@ -1,5 +1,7 @@
 """Kernel predictor (paper §3.1): features -> kernels of every pixel, before softmax."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -29,12 +31,37 @@ class KernelPredictor(nn.Module):
         nn.init.zeros_(self.logits.weight)
         nn.init.zeros_(self.logits.bias)
 
+    def unfolded(self, features: Tensor) -> Tensor:
+        """What the last layer reads [B,C',H,W]."""
+        return functional.relu(self.unfold(features))
+
     def forward(self, features: Tensor) -> Tensor:
         """Features [B,C,H/fold,W/fold] -> logits [B,outputs,H,W]."""
-        full = functional.relu(self.unfold(features))
-        # A matrix product with the logits outermost: a channels-last convolution would give all
-        # numbers of a pixel side by side, and turning them around costs more than the product.
-        pixels = full.flatten(2).contiguous()
-        weight = self.logits.weight.expand(pixels.shape[0], -1, -1)
-        logits = torch.baddbmm(self.logits.bias[:, None], weight, pixels)
-        return logits.view(pixels.shape[0], -1, full.shape[-2], full.shape[-1])
+        return layer_logits(self.unfolded(features), self.logits.weight, self.logits.bias)
+
+
+class KernelLayer(NamedTuple):
+    """Logits that need not be made: what makes them.
+
+    Attributes:
+        features: of every pixel [B,C,H,W].
+        weight: of a layer [outputs,C].
+        bias: of the same [outputs].
+    """
+
+    features: Tensor
+    weight: Tensor
+    bias: Tensor
+
+    def logits(self) -> Tensor:
+        """Make them [B,outputs,H,W]."""
+        return layer_logits(*self)
+
+
+def layer_logits(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """A layer applied to every pixel; see `KernelLayer`."""
+    # A matrix product with the logits outermost: a channels-last convolution would give all
+    # numbers of a pixel side by side, and turning them around costs more than the product.
+    pixels = features.flatten(2).contiguous()
+    logits = torch.baddbmm(bias[:, None], weight.expand(pixels.shape[0], -1, -1), pixels)
+    return logits.view(pixels.shape[0], -1, features.shape[-2], features.shape[-1])

@@ -13,7 +13,7 @@ from kpcn_core.features import COMPONENTS, PLANES, Component
 from kpcn_core.features_pyramid import scales as pyramid
 from kpcn_core.model.config import RESIDUAL, ModelConfig
 from kpcn_core.model.encoder import Encoder
-from kpcn_core.model.kernels import KernelPredictor
+from kpcn_core.model.kernels import KernelLayer, KernelPredictor
 from kpcn_core.model.multiscale import ScaleWeight
 from kpcn_core.model.residual import ResidualStack
 from kpcn_core.model.specialization import Specialization, SpecializationBlock
@@ -187,6 +187,26 @@ class Network(nn.Module):
         """The same of another frame of the window, without joins."""
         found = _of(self.other, scale)(context.of(frame))
         return self._by_name(found, scale, names, centre=False)
+
+    def kernel_layers(
+        self, context: Context, scale: int, names: Sequence[str], frame: int | None = None
+    ) -> dict[str, KernelLayer]:
+        """What makes `logits`, or with a frame `neighbour_logits`, for kernels that make their own.
+
+        Arguments and names as there.
+        """
+        centre = frame is None
+        module = _of(self.centre if centre else self.other, scale)
+        assert isinstance(module, KernelPredictor)
+        full = module.unfolded(context.shared if frame is None else context.of(frame))
+        weight, bias = module.logits.weight, module.logits.bias
+        if self.apart:
+            parts = zip(names, full.chunk(len(names)), strict=True)
+            return {name: KernelLayer(part, weight, bias) for name, part in parts}
+        layout = self.layout(scale, centre)
+        rows = list(layout.values())
+        pieces = zip(layout, torch.split(weight, rows), torch.split(bias, rows), strict=True)
+        return {name: KernelLayer(full, *piece) for name, *piece in pieces}
 
     def _by_name(self, found: Tensor, scale: int, names: Sequence[str], centre: bool) -> Logits:
         if self.apart:

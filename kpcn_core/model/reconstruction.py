@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from kpcn_core.model import streamed
 from kpcn_core.model.network import Network, Origin
 from kpcn_core.model.temporal import Context
 from kpcn_core.ops.kernels import renormalized, with_mask, without_mask
@@ -67,12 +68,11 @@ def neighbours(
     for frame in others:
         pyramids = {name: image.pyramid(len(contexts)) for name, image in window[frame].items()}
         for scale, context in enumerate(contexts):
-            logits = network.neighbour_logits(context, scale, frame, names)
+            images = {name: pyramids[name][scale] for name in names}
             start = (starts[frame][0] >> scale, starts[frame][1] >> scale)
-            for name in names:
-                found[scale][name].append(
-                    masked_share(pyramids[name][scale], logits[name], motion[frame][scale], start)
-                )
+            shares = _shares(network, context, scale, frame, images, motion[frame][scale], start)
+            for name, one in shares.items():
+                found[scale][name].append(one)
     return [{name: together(each) for name, each in shares.items()} for shares in found]
 
 
@@ -97,18 +97,47 @@ def reconstruct(
     pyramids = {name: image.pyramid(len(contexts)) for name, image in images.items()}
     joined: dict[str, Tensor] = {}
     for scale in reversed(range(len(contexts))):
-        logits = network.logits(contexts[scale], scale, names)
+        level = {name: pyramids[name][scale] for name in names}
+        centre, joins = _shares_in_place(network, contexts[scale], scale, level)
         for name in names:
-            here = masked_share_in_place(pyramids[name][scale], logits[name])
+            here = centre[name]
             shares = [here] if around is None else [here, around[scale][name]]
             filtered = renormalized(together(shares).sums)
             coarser = joined.get(name)
             joined[name] = (
-                filtered
-                if coarser is None
-                else network.join(filtered, coarser, logits.get(f"{name}.join"))
+                filtered if coarser is None else network.join(filtered, coarser, joins.get(name))
             )
     return {name: without_mask(image) for name, image in joined.items()}
+
+
+def _shares_in_place(
+    network: Network, context: Context, scale: int, images: Mapping[str, Tensor]
+) -> tuple[dict[str, Share], dict[str, Tensor]]:
+    """What the centre's own kernels make of its components at one scale, and the joins' logits."""
+    names = list(images)
+    if streamed.usable(next(iter(images.values()))):
+        return streamed.shares_in_place(network, context, scale, images)
+    logits = network.logits(context, scale, names)
+    shares = {name: masked_share_in_place(images[name], logits[name]) for name in names}
+    return shares, {name: logits[f"{name}.join"] for name in names if f"{name}.join" in logits}
+
+
+def _shares(
+    network: Network,
+    context: Context,
+    scale: int,
+    frame: int,
+    images: Mapping[str, Tensor],
+    motion: Tensor,
+    origin: Origin,
+) -> dict[str, Share]:
+    """What the kernels of another frame make of its components at one scale."""
+    if streamed.usable(next(iter(images.values()))):
+        return streamed.shares(network, context, scale, frame, images, motion, origin)
+    logits = network.neighbour_logits(context, scale, frame, list(images))
+    return {
+        name: masked_share(image, logits[name], motion, origin) for name, image in images.items()
+    }
 
 
 def motion_pyramid(motion: Tensor, scales: int) -> list[Tensor]:

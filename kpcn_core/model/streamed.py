@@ -1,0 +1,69 @@
+"""Kernels that are applied as they are predicted, on a GPU: no logits in memory (`ops.fused`)."""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.util import find_spec
+
+import torch
+from torch import Tensor
+
+from kpcn_core.model.network import Network, Origin
+from kpcn_core.model.temporal import Context
+from kpcn_core.ops.reposition import Share
+
+
+def usable(image: Tensor) -> bool:
+    """Whether an image is on a CUDA device, with Triton there and nothing to learn."""
+    return image.device.type == "cuda" and not torch.is_grad_enabled() and _installed()
+
+
+@cache
+def _installed() -> bool:
+    return find_spec("triton") is not None
+
+
+def shares_in_place(
+    network: Network, context: Context, scale: int, images: Mapping[str, Tensor]
+) -> tuple[dict[str, Share], dict[str, Tensor]]:
+    """What the centre's own kernels make of its components at one scale, and the joins' logits.
+
+    Args:
+        network: predicts the kernels.
+        context: of the scale.
+        scale: 0 is the finest.
+        images: each component with its mask [B,C+1,h,w].
+    """
+    from kpcn_core.ops import fused
+
+    layers = network.kernel_layers(context, scale, list(images))
+    found = {name: fused.share(*layers[name], image) for name, image in images.items()}
+    joins = ((name, layers.get(f"{name}.join")) for name in images)
+    return found, {name: layer.logits() for name, layer in joins if layer is not None}
+
+
+def shares(
+    network: Network,
+    context: Context,
+    scale: int,
+    frame: int,
+    images: Mapping[str, Tensor],
+    motion: Tensor,
+    origin: Origin,
+) -> dict[str, Share]:
+    """What the kernels of another frame make of its components at one scale.
+
+    Args:
+        network: predicts the kernels.
+        context: of the scale.
+        scale: 0 is the finest.
+        frame: which of the window.
+        images: its components with their masks [B,C+1,H,W].
+        motion: from the centre to it, in pixels of the scale [B,2,h,w].
+        origin: row and column, in it, of the centre's first pixel.
+    """
+    from kpcn_core.ops import fused
+
+    layers = network.kernel_layers(context, scale, list(images), frame)
+    return {
+        name: fused.share(*layers[name], image, motion, origin) for name, image in images.items()
+    }

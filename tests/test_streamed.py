@@ -1,0 +1,35 @@
+"""Kernels applied as they are predicted: the same pixels as with all logits in memory."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from kpcn_core.denoiser import Denoiser
+from kpcn_core.model import blocks, streamed
+from kpcn_core.model.config import RESIDUAL, UNET
+from kpcn_core.settings import Settings
+from tests.moving import moving_frames
+from tests.networks import random_network
+
+pytest.importorskip("triton", reason="Triton is not installed: pip install 'kpcn[fused]'")
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@pytest.mark.parametrize(("trunk", "fold"), [(UNET, 2), (RESIDUAL, 1)])
+def test_a_window_with_layers_and_lambda_is_the_same(
+    trunk: str, fold: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    denoiser = Denoiser(random_network(trunk, fold), DEVICE)
+    frames = moving_frames(3, 20, 28)
+    settings = Settings(aovs=("color", "diffuse"))
+
+    def rendered(streams: bool) -> dict[str, torch.Tensor]:
+        monkeypatch.setattr(streamed, "usable", lambda image: streams)
+        monkeypatch.setattr(blocks, "usable", lambda network, image: False)
+        encoded = denoiser.window([denoiser.encode(frame, settings) for frame in frames], 1)
+        found = denoiser.render(encoded, settings, 3.0)
+        return {name: torch.from_numpy(found[name]) for name in settings.aovs}
+
+    expected = rendered(False)
+    for name, image in rendered(True).items():
+        assert_close(image, expected[name], rtol=1e-5, atol=1e-6)
