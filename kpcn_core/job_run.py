@@ -107,9 +107,11 @@ class JobRun:
 
     def _clean(self, turn: Turn, progress: Progress) -> None:
         job = self.job
+        inputs = job.read_for(turn.source)
+        before = fingerprint.made_of(inputs, {})
         result = self.denoise(turn.source, progress)
-        if job.resume:
-            fingerprint.check_unchanged(turn.source, turn.made_of, self.made_of(turn.source))
+        # What is not denoised is copied from the file as it is by now.
+        fingerprint.check_unchanged(turn.source, before, fingerprint.made_of(inputs, {}))
         note = partial(fingerprint.record, turn.target, turn.made_of) if job.resume else None
         exr.write(turn.target, result, job.aovs, self._may_replace(turn.target), note)
         if job.resume and not fingerprint.is_current(turn.target, turn.made_of):

@@ -1,6 +1,7 @@
 """Jobs: files in, files out; windows, lambda layers and further layers of files."""
 
 import logging
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -203,6 +204,23 @@ def test_a_window_ends_with_a_warning_at_a_frame_that_lacks_a_layer(
 def test_an_even_window_is_refused(job: Job, denoiser: Denoiser) -> None:
     with pytest.raises(UnknownName, match="odd number of frames"):
         outcomes(replace(job, window=4), denoiser)
+
+
+@pytest.mark.parametrize("window", [1, 3])
+def test_an_input_that_is_replaced_meanwhile_is_an_error_and_no_file(
+    job: Job, denoiser: Denoiser, window: int
+) -> None:
+    """Of the frame itself or, in a window, of its neighbour."""
+    (source, target), (neighbour, _), _ = job.files
+    replaced = neighbour if window > 1 else source
+
+    def replace_it(done: int, total: int) -> None:
+        os.utime(replaced, (1, 1))
+
+    one = replace(job, files=job.files[:1], shot=job.frames, window=window)
+    with pytest.raises(UnreadableFile, match="was replaced while it was denoised"):
+        list(run(one, denoiser, replace_it))
+    assert not target.exists()
 
 
 def in_place(job: Job, **changes: Any) -> Job:

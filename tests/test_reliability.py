@@ -361,7 +361,7 @@ def test_a_stalled_pipe_is_no_file(tmp_path: Path) -> None:
 
 
 def test_many_frames_leave_no_open_files_and_no_memory(tmp_path: Path) -> None:
-    """A short soak: 1000 frames are still to be tried."""
+    """A short soak; the long one is benchmarks/soak.py."""
     path = tmp_path / "frame.exr"
 
     def once() -> None:
