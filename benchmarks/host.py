@@ -4,7 +4,7 @@ A frame denoised in full, and again for another λ; a job cancelled; a worker ki
 sequence's own size, frames that are it side by side, as many times as asked.
 
 Example:
-    python -m benchmarks.host --times 4 --window 3
+    python -m benchmarks.host --times 4 --windows 7
 """
 
 import argparse
@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def measure(times: int, window: int, folder: Path) -> Iterator[tuple[str, float 
     request = Denoise(pattern, str(folder / "out.####.exr"), window=window, overwrite=True)
     first = Path(pattern.replace("####", "0001"))
     height, width = exr.read(first).size
-    yield "size", f"{width} x {height}"
+    yield "size", f"{width} x {height}, window {window}"
     begun = time.perf_counter()
     client.denoise(replace(request, frames=str(CENTRE))).result()
     yield "first frame, with the worker's start", time.perf_counter() - begun
@@ -119,17 +120,17 @@ def main() -> None:
     """Print a table, and write it as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--times", type=int, nargs="+", default=[1, 4])
-    parser.add_argument("--window", type=int, default=1)
+    parser.add_argument("--windows", type=int, nargs="+", default=[1, 7])
     parser.add_argument("--output", type=Path, default=OUTPUT)
     asked = parser.parse_args()
     tables: list[dict[str, Any]] = []
-    for times in asked.times:
+    for times, window in product(asked.times, asked.windows):
         with tempfile.TemporaryDirectory() as folder:
-            tables.append(dict(measure(times, asked.window, Path(folder))))
+            tables.append(dict(measure(times, window, Path(folder))))
     print(markdown(tables))
     origin = provenance.collect("benchmarks.host", torch.device("cpu"), ("numpy",))
     content = {
-        **origin, "network": weights_name(DEFAULT_MODEL), "window": asked.window,
+        **origin, "network": weights_name(DEFAULT_MODEL),
         "load": [round(load, 1) for load in os.getloadavg()], "results": tables,
     }  # fmt: skip
     with replaced(asked.output, overwrite=True) as temporary:

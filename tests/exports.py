@@ -5,13 +5,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from kpcn_core.denoiser import Denoiser
-from kpcn_core.export.inputs import prepared
-from kpcn_core.export.nuke_channels import MASK, Packing, packing
+from kpcn_core.export.nuke_channels import Packing, packing
 from kpcn_core.export.single_frame import SingleFrame
 from kpcn_core.export.torchscript import NukeDenoiser, scripted
 from kpcn_core.frame import Frame, Pixels
@@ -68,9 +66,6 @@ def tensors(frame: Frame) -> dict[str, Tensor]:
 
 def packed(frame: Frame, packing: Packing, mask: Pixels | None = None) -> Tensor:
     """What Nuke would hand to the module [1,C,H,W]."""
-    wanted = [one for one in packing.inputs if one != MASK]
-    images = prepared(tensors(frame), wanted)
-    images["mask"] = torch.from_numpy(np.zeros(frame.size, "f4") if mask is None else mask)[
-        None, None
-    ]
-    return torch.cat([images[one.name] for one in packing.inputs], dim=1)
+    return packing.pack(
+        tensors(frame), None if mask is None else torch.from_numpy(mask)[None, None]
+    )

@@ -45,6 +45,8 @@ def test_commands_have_these_options(page: Path) -> None:
             continue
         command = group.get_command(click.Context(group), words[0])
         assert command, f"{name(page)}: {program} has no command '{words[0]}'"
+        if isinstance(command, click.Group):
+            command = command.commands[words[1]]
         own = words[: words.index("--")] if "--" in words else words
         used = {word.partition("=")[0] for word in own if re.match(r"--?[a-zA-Z]", word)}
         unknown = used - options(command)

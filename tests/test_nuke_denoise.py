@@ -471,15 +471,16 @@ def test_a_mask_says_where_the_asymmetry_applies(host: Session, node: Node, shot
     assert same(shown(inside, 2), shown(command, 2))
 
 
-def test_the_example_with_a_mask_by_the_shipped_network(host: Session) -> None:
+@pytest.mark.parametrize("window", ["1", "7"])
+def test_the_example_with_a_mask_by_the_shipped_network(host: Session, window: str) -> None:
     read = host.read(MOVING, 1, 7)
     mask = nuke.nodes.Multiply(inputs=[read], value=0.5)
     output = str(host.folder / "clean.####.exr")
-    node = host.node(read, mask, asymmetry=4.0, output_file=output)
+    node = host.node(read, mask, asymmetry=4.0, window=window, output_file=output)
     host.press(node, "denoise_range")
     assert status(node) == "7 frames denoised."
     masked, target = with_mask(host, MOVING, mask), str(host.folder / "command.####.exr")
-    options = ["--asymmetry", "4", "--asymmetry-layer", "mask.R"]
+    options = ["--window", window, "--asymmetry", "4", "--asymmetry-layer", "mask.R"]
     result = CliRunner().invoke(main, ["denoise", masked, "-o", target, *options])
     assert result.exit_code == 0, result.output
     command = host.read(target, 1, 7)

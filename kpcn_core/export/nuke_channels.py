@@ -1,10 +1,13 @@
 """How the images that an encoder needs are packed into channels that Nuke's Inference takes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
+from torch import Tensor
+
 from kpcn_core.errors import UnknownName
-from kpcn_core.export.inputs import Input, inputs
+from kpcn_core.export.inputs import Input, inputs, prepared
 
 RGB = ("rgba.red", "rgba.green", "rgba.blue")
 ALPHA = "rgba.alpha"
@@ -35,6 +38,12 @@ class Packing:
     def has_mask(self) -> bool:
         """Whether a mask of the asymmetry rides along."""
         return MASK in self.inputs
+
+    def pack(self, aovs: Mapping[str, Tensor], mask: Tensor | None = None) -> Tensor:
+        """What Nuke hands to the module [1,C,H,W], of AOVs and a mask [1,1,H,W]; None is all 0."""
+        images = prepared(aovs, [one for one in self.inputs if one != MASK])
+        images[MASK.name] = torch.zeros_like(aovs["color"][:, :1]) if mask is None else mask
+        return torch.cat([images[one.name] for one in self.inputs], dim=1)
 
     def of(self, name: str) -> tuple[str, ...]:
         """The channels that carry one input."""

@@ -6,6 +6,7 @@ network's own; the tests compare both paths.
 """
 
 from copy import deepcopy
+from typing import Optional
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +19,10 @@ from kpcn_core.features import demodulator, exposure, finite, relative_deviation
 from kpcn_core.model.encoder import Encoder
 from kpcn_core.model.network import Network
 from kpcn_core.model.unet import UNet
-from kpcn_core.ops.kernels import with_mask, without_mask
-from kpcn_core.ops.pyramid import down, down_masked
+from kpcn_core.ops.kernels import without_mask
+from kpcn_core.ops.pyramid import down_masked
+
+Slope = Optional[Tensor]  # noqa: UP045 (torch 2.1 compiles no other spelling)
 
 
 class Trunk(nn.Module):
@@ -63,7 +66,7 @@ class Scale(nn.Module):
         self.sides = [config.kernels[name] for name in names]
 
     def forward(
-        self, features: Tensor, slope: Tensor | None, images: list[Tensor], coarser: list[Tensor]
+        self, features: Tensor, slope: Slope, images: list[Tensor], coarser: list[Tensor]
     ) -> list[Tensor]:
         """Features, log(lambda), images with their masks, and the results of the coarser scale."""
         if slope is not None:
@@ -119,7 +122,7 @@ class SingleFrame(nn.Module):
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return cls(network, encoder)
 
-    def forward(self, aovs: dict[str, Tensor], slope: Tensor | None) -> tuple[Tensor, Tensor]:
+    def forward(self, aovs: dict[str, Tensor], slope: Slope) -> tuple[Tensor, Tensor]:
         """Denoise a frame.
 
         Args:
@@ -186,17 +189,17 @@ class SingleFrame(nn.Module):
                 found.append(relative_deviation(mean, finite(variance)))
         return torch.cat(found, dim=1)
 
-    def filter(self, planes: Tensor, images: list[Tensor], slope: Tensor | None) -> list[Tensor]:
+    def filter(self, planes: Tensor, images: list[Tensor], slope: Slope) -> list[Tensor]:
         """The components filtered, from the coarsest scale to the finest; with their masks."""
         precision = self.encoder.first.weight.dtype
         planes = planes.to(precision).contiguous(memory_format=torch.channels_last)
         features = self.trunk(self.encoder(planes))
         pyramid = [images]
-        slopes: list[Tensor | None] = [slope]
+        slopes: list[Slope] = [slope]
         for _ in range(self.scales - 1):
             pyramid.append([down_masked(image) for image in pyramid[-1]])
             finer = slopes[-1]
-            slopes.append(None if finer is None else down(finer))
+            slopes.append(None if finer is None else functional.avg_pool2d(finer, 2))
         found: list[Tensor] = []
         for index, scale in enumerate(self.filters):
             level = self.scales - 1 - index
@@ -215,4 +218,4 @@ class SingleFrame(nn.Module):
 def masked(image: Tensor) -> Tensor:
     """An image with a mask of where it is finite, 0 elsewhere [B,C+1,H,W]."""
     valid = torch.isfinite(image).all(dim=1, keepdim=True)
-    return with_mask(image, valid.to(image.dtype))
+    return torch.cat([torch.where(valid, image, 0.0), valid.to(image.dtype)], dim=1)

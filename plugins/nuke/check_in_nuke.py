@@ -32,6 +32,15 @@ READ_KNOBS = (
     "localizationPolicy", "disable", *inputs.LOOK,
 )  # fmt: skip
 
+CAT_KNOBS = (
+    "torchScriptFile", "catFile", "channelsIn", "channelsOut", "modelId", "outputScale",
+    "createCatFile",
+)  # fmt: skip
+CARRIERS = (
+    "rgba", "forward", "backward", "disparityL", "disparityR", "depth", "mask", "rotopaint_mask",
+    "mask_planartrack", "mask_splinewarp", "deep",
+)  # fmt: skip
+
 
 class Claim(NamedTuple):
     """Something that the plugin relies on, and whether it is so."""
@@ -190,7 +199,17 @@ def scripts(material: Material) -> Iterator[Claim]:
         yield Claim(f"a {kind} in a saved script shows its result again", shown == expected, shown)
 
 
-CHECKS = (names, panel, reads, small_things, rendering, denoising, scripts)
+def cat_files(material: Material) -> Iterator[Claim]:
+    """What build_cat.py uses; only NukeX has it."""
+    node = nuke.createNode("CatFileCreator", inpanel=False)
+    missing = [name for name in CAT_KNOBS if node.knob(name) is None]
+    yield Claim("CatFileCreator (NukeX) has the knobs that build_cat.py uses", not missing, missing)
+    nuke.delete(node)
+    missing = sorted(set(CARRIERS) - set(nuke.layers()))
+    yield Claim("every script has the layers that KpcnLive borrows", not missing, missing)
+
+
+CHECKS = (names, panel, reads, small_things, rendering, denoising, scripts, cat_files)
 
 
 def claims(material: Material) -> Iterator[Claim]:

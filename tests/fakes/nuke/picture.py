@@ -17,6 +17,11 @@ MAIN = {"R": "rgba.red", "G": "rgba.green", "B": "rgba.blue", "A": "rgba.alpha",
 COLORS = {"R": "red", "G": "green", "B": "blue", "A": "alpha"}
 WRITTEN = {name: channel for channel, name in MAIN.items() if name.startswith("rgba")}
 
+BUILT_IN = (
+    "rgb", "rgba", "alpha", "depth", "motion", "forward", "backward", "disparityL", "disparityR",
+    "deep", "mask", "rotopaint_mask", "mask_planartrack", "mask_splinewarp",
+)  # fmt: skip
+
 
 def picture(node: Node, frame: int, view: str = "main") -> Picture:
     """All channels of a node in a frame."""
@@ -96,6 +101,7 @@ def _path(pattern: str, frame: int, view: str) -> Path:
 
 
 def layers(node: Node | None) -> list[str]:
-    """Names of the layers of a node in the current frame."""
-    assert node is not None
+    """Names of the layers of a node in the current frame, or those that every script has."""
+    if node is None:
+        return list(BUILT_IN)
     return list(dict.fromkeys(name.rpartition(".")[0] for name in picture(node, current.frame)))
