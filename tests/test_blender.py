@@ -122,6 +122,22 @@ def test_a_window_is_the_commands_but_for_rounding(
         same(hooked, commanded, but_for=1e-5)  # see docs/worker.md
 
 
+def test_frames_that_wait_for_other_machines_are_left_to_the_last_one(
+    blender: Blender, scene: str, tmp_path: Path
+) -> None:
+    # Each render of a single frame is what a machine of a farm does.
+    code = f"""
+        from pathlib import Path
+        scene.kpcn.window, scene.kpcn.farm = "3", True
+        answer = []
+        for number in (3, 1, 2):
+            bpy.ops.render.render(animation=True, frame_start=number, frame_end=number)
+            answer.append(len(list(Path({str(tmp_path)!r}).glob("denoised/*.exr"))))
+    """
+    assert blender.run(scene + textwrap.dedent(code)) == [0, 0, 3]
+    assert "frame 3 waits for 2." in blender.log()
+
+
 def test_motion_blur_and_a_pass_vector_are_refused_with_a_window(
     blender: Blender, scene: str, tmp_path: Path
 ) -> None:
