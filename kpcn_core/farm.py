@@ -52,6 +52,11 @@ class FarmJob:
         paths = {"InputDir": Path(self.pattern), "OutputDir": Path(self.output)}
         return {name: str(path.parent.resolve()) for name, path in paths.items()}
 
+    def bundle_values(self) -> dict[str, Any]:
+        """The same as Deadline Cloud reads them beside a template."""
+        listed = [{"name": name, "value": value} for name, value in self.values().items()]
+        return {"parameterValues": listed}
+
     def template(self) -> dict[str, Any]:
         """The job template, for `text`; its parameters have defaults, but for `values`.
 

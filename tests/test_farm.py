@@ -150,6 +150,17 @@ def test_a_template_is_replaced_on_request_only(shot: Shot) -> None:
     assert CliRunner().invoke(main, [*command, "--replace"]).exit_code == 0
 
 
+def test_a_template_of_a_job_bundle_has_its_values_beside_it(shot: Shot) -> None:
+    (shot.folder / "job").mkdir()
+    output = str(shot.folder / "farm.####.exr")
+    path = str(shot.folder / "job" / "template.json")
+    result = CliRunner().invoke(main, ["farm", shot.noisy, "-o", output, "--template", path])
+    assert result.exit_code == 0, result.output
+    content = json.loads((shot.folder / "job" / "parameter_values.json").read_text())
+    folders = {each["name"]: each["value"] for each in content["parameterValues"]}
+    assert folders == dict.fromkeys(("InputDir", "OutputDir"), str(shot.folder.resolve()))
+
+
 def reported(form: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
     lines = ReportedLines(form, 2)
     lines.part(1, 2)

@@ -8,6 +8,8 @@ from kpcn_core.atomic import check_writable, replaced
 from kpcn_core.cli.denoise import denoise
 from kpcn_core.farm import MEMORY_MIB, FarmJob, text
 
+BUNDLE = "template.json"  # so Deadline Cloud calls the template in a job bundle
+
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("pattern", metavar="INPUT")
@@ -41,12 +43,16 @@ def farm(
     Example:
       kpcn farm "in.####.exr" -o "out.####.exr" --chunk 10 --template job.json -- --aovs color
       openjd run job.json --step Denoise -p file://job.values.json
+      kpcn farm "in.####.exr" -o "out.####.exr" --template job/template.json
+      deadline bundle submit job
     """
     # Parsed for its errors: better here than on a hundred machines.
     denoise.make_context("kpcn denoise", [pattern, "-o", output, *options])
     job = FarmJob(pattern, output, frames, chunk, options, memory, gpu, name)
     values = template.with_name(f"{template.stem}.values.json")
     files = {template: text(job.template()), values: text(job.values())}
+    if template.name == BUNDLE:
+        files[template.with_name("parameter_values.json")] = text(job.bundle_values())
     for path in files:
         check_writable(path, replace)
     for path, content in files.items():
