@@ -243,11 +243,12 @@ class Batches(IterableDataset[Batch]):
         if generator.random() < self.config.uniform:
             top, left = uniform(*view.size, size, generator)
         else:
-            corners = self._corners_of(view)
+            corners = self.corners(view)
             top, left = corners[generator.integers(len(corners))].tolist()
         return slice(top, top + size), slice(left, left + size)
 
-    def _corners_of(self, view: View) -> Corners:
+    def corners(self, view: View) -> Corners:
+        """Top and left of the patches of a view that are chosen by content."""
         if view.seed not in self._corners:
             generator = np.random.default_rng([self.seed, view.seed, 1])
             self._corners[view.seed] = select_from(view, self.config.crop, generator)

@@ -168,6 +168,26 @@ def render(
 
 @main.command()
 @click.argument("data", type=FOLDER)
+@click.argument("pictures", type=FOLDER)
+@click.option("--config", default="compact", show_default=True, help="A name or a TOML file.")
+@click.option("--workers", type=click.IntRange(0), default=0, show_default=True)
+def patches(data: Path, pictures: Path, config: str, workers: int) -> None:
+    """Show which patches of DATA training takes, in PICTURES, and how fast they come."""
+    from training.config import load
+    from training.dataset import Dataset
+    from training.patch_pages import draw_patches, patches_a_second
+
+    dataset, chosen = Dataset(data), load(config)
+    pictures.mkdir(parents=True, exist_ok=True)
+    for path in draw_patches(dataset, chosen, pictures):
+        click.echo(path)
+    rate = patches_a_second(dataset, chosen, workers)
+    size = chosen.batches.size
+    click.echo(f"{rate:.0f} patches a second, a batch of {size} in {size / rate:.3f} s")
+
+
+@main.command()
+@click.argument("data", type=FOLDER)
 @click.argument("run", type=FOLDER)
 @click.option("--config", default="compact", show_default=True, help="A name or a TOML file.")
 @click.option("--start", help="Weights to start a new run from, by name or path.")
@@ -225,6 +245,73 @@ def fit(
         )
     if stage.trainer.is_global_zero:
         click.echo(f"{run}: {stage.trainer.global_step} steps.")
+
+
+@main.command()
+@click.argument("folder", type=FOLDER)
+@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), required=True)
+@click.option("--config", default="compact", show_default=True, help="A name or a TOML file.")
+@click.option("--start", help="Weights to start a new run from, by name or path.")
+@click.option("--decay/--no-decay", default=True, help="Let the learning rate fall at the end.")
+@click.option("--renderer", type=click.Choice(RENDERERS), default=RENDERERS[0], show_default=True)
+@click.option("--size", type=PixelSize(), default="192x144", show_default=True)
+@click.option("--reach", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--reference-spp", type=click.IntRange(2), default=512, show_default=True)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 …")
+@click.option("--precision", type=click.Choice(PRECISIONS), default="single", show_default=True)
+@click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: all cores]")
+@click.option("--blender", help="As of render.")
+def session(
+    folder: Path,
+    minutes: float,
+    config: str,
+    start: str | None,
+    decay: bool,
+    renderer: str,
+    size: tuple[int, int],
+    reach: int,
+    reference_spp: int,
+    device: str,
+    precision: str,
+    threads: int | None,
+    blender: str | None,
+) -> None:
+    """Do the most useful things within some minutes, in FOLDER.
+
+    Renders while there are few views, trains from the last checkpoint, writes weights, measures
+    them. For a machine that is lent for a while: with a GPU it renders and trains there.
+    """
+    from dataclasses import replace
+
+    import torch
+
+    from kpcn_core.device import choose_device
+    from training import scenes
+    from training.config import load
+    from training.dataset import Recipe
+    from training.renderers.sources import opened
+    from training.rendering import ReferenceGoal
+    from training.schedule import session_clock
+    from training.session import Plan
+    from training.session import session as run_session
+    from training.signals import stop_requests
+
+    clock = session_clock()
+    if threads:
+        torch.set_num_threads(threads)
+    chosen = load(config)
+    if start:
+        chosen = replace(chosen, run=replace(chosen.run, start=start))
+    with stop_requests() as stop, opened(renderer, size, reach, threads, blender) as source:
+        generator = f"training.scenes {scenes.VERSION}"
+        recipe = Recipe(generator, source.version, reach=reach, size=size)
+        goal = ReferenceGoal(reference_spp)
+        plan = Plan(folder, chosen, recipe, goal, 60 * minutes, decay)
+        run_session(
+            plan, source, clock, device=choose_device(device),
+            precision="bf16-mixed" if precision == "bfloat16" else "32-true", stop=stop,
+            tell=click.echo,
+        )  # fmt: skip
 
 
 @main.command()
