@@ -251,6 +251,21 @@ def test_a_scale_runs_from_the_first_to_the_last_color(
     assert ends == [picture.HEAT[0].tolist(), picture.HEAT[-1].tolist()]
 
 
+def test_what_is_below_the_viewer_follows_its_exposure(
+    browser: Browser, measured_page: Path
+) -> None:
+    browser.open(measured_page)
+    read = """const canvas = document.querySelector('#sheets .crops canvas');
+        return [...canvas.getContext('2d').getImageData(20, 20, 1, 1).data]"""
+    before = browser.run(read)
+    first = "document.querySelector('#sheets .crops canvas')"
+    browser.run(f"window.old = {first}")
+    browser.press("e", "e")
+    browser.wait(f"{first} !== window.old")
+    after = browser.run(read)
+    assert sum(after[:3]) > sum(before[:3])
+
+
 def test_side_by_side_shows_every_image_in_one_view(browser: Browser, measured_page: Path) -> None:
     browser.open(measured_page)
     browser.press("g")

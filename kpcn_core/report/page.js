@@ -3,7 +3,7 @@
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const control = (id) => document.getElementById(id);
 const MODES = { s: "split", f: "flip", g: "grid" };
-const FRAMES_A_SECOND = 12;
+const FRAMES_A_SECOND = 12, SLIDER_RESTS = 200; // milliseconds
 
 const state = {
   frame: null, // one of DATA.frames
@@ -23,7 +23,7 @@ const state = {
 };
 const stage = new Stage(control("stage"), state, refresh);
 const layersOf = new Map(DATA.frames.map((frame) => [frame, frame.layers.map((record) => new Layer(record, frame))]));
-let sheetsFor = "";
+let sheetsFor = {};
 let player = 0;
 
 /** Show a frame; A and B stay the same by name where the frame has them. */
@@ -70,11 +70,14 @@ function showScales() {
   control("scales").replaceChildren(...[...units].map((unit) => scaleBar(unit, state)));
 }
 
+/** At once for another frame; a slider that moves is waited for, as every layer is colored again. */
 function showSheets() {
-  const wanted = `${DATA.frames.indexOf(state.frame)} ${state.stops} ${state.octaves}`;
-  if (sheetsFor === wanted || player) return;
-  sheetsFor = wanted;
-  control("sheets").replaceChildren(...sheets(state, stage));
+  const { frame, stops, octaves } = state;
+  if (player || (sheetsFor.frame === frame && sheetsFor.stops === stops && sheetsFor.octaves === octaves)) return;
+  clearTimeout(sheetsFor.timer);
+  const show = () => control("sheets").replaceChildren(...sheets(state, stage));
+  const timer = sheetsFor.frame === frame ? setTimeout(show, SLIDER_RESTS) : show();
+  sheetsFor = { frame, stops, octaves, timer };
 }
 
 /** The pixel under the pointer, in the units of the files. */
