@@ -220,16 +220,27 @@ class JobRun:
         return weights.digest(self.denoiser.errors.predictor.state_dict())
 
     def _read_moving(self, path: Path) -> Frame:
-        """A frame, with estimated motion where it has none."""
+        """A frame, with estimated motion to frames that can be read, where it has none."""
         index = self.job.place(path)
         numbers = range(max(0, index - 1), min(index + 2, len(self.job.frames)))
-        found = self._plain.of(numbers)
-        following = found[-1] if numbers[-1] > index else None
-        return with_flow(found[index - numbers[0]], found[0] if index else None, following)
+        found = dict(zip(numbers, self._plain.of(numbers), strict=True))
+        frame = found[index]
+        if isinstance(frame, KpcnError):
+            raise frame
+        near = (found.get(number) for number in (index - 1, index + 1))
+        # The window ends at one that failed, and says why.
+        before, after = (None if isinstance(one, KpcnError) else one for one in near)
+        return with_flow(frame, before, after)
 
     @cached_property
-    def _plain(self) -> FrameCache[Frame]:
-        return FrameCache(lambda index: self._read(self.job.frames[index]))
+    def _plain(self) -> FrameCache[Frame | KpcnError]:
+        return FrameCache(lambda index: self._try(self.job.frames[index]))
+
+    def _try(self, path: Path) -> Frame | KpcnError:
+        try:
+            return self._read(path)
+        except KpcnError as error:
+            return error
 
     def _read(self, path: Path) -> Frame:
         frame = exr.read(path, self.job.source, self.job.layers)

@@ -22,7 +22,7 @@ from kpcn_core.errors import (
     UnwritableFile,
 )
 from kpcn_core.exr_file import layer_set, open_header
-from kpcn_core.frame import Pixels
+from kpcn_core.frame import Frame, Pixels
 from kpcn_core.job import Job, Outcome
 from kpcn_core.job_run import JobRun, run
 from tests.moving import moving_frames
@@ -295,3 +295,18 @@ def test_an_error_map_needs_weights_that_predict_it(job: Job) -> None:
     with pytest.raises(UnknownName, match="no error predictor"):
         outcomes(replace(job, error_map=True), blind)
     assert not any(target.exists() for _, target in job.files)
+
+
+def test_motion_is_estimated_beside_a_frame_that_cannot_be_read(
+    job: Job, denoiser: Denoiser, tmp_path: Path
+) -> None:
+    pytest.importorskip("cv2")
+    moving = moving_frames(1, *SIZE)[0]
+    still = Frame({name: moving[name] for name in ("color", "albedo", "normal")})
+    files = [(tmp_path / f"still.{n}.exr", tmp_path / f"still_clean.{n}.exr") for n in range(4)]
+    for path, _ in files:
+        exr.write_frame(path, still)
+    files[2][0].write_bytes(b"no picture")
+    with pytest.raises(KpcnError, match="1 of 4 frames were not written"):
+        outcomes(replace(job, files=files, window=3, flow=True), denoiser)
+    assert [target.exists() for _, target in files] == [True, True, False, True]
