@@ -215,6 +215,20 @@ def test_husk_denoises_with_the_parms_values(host: Session) -> None:
     assert node.parm("husk_postframe")._raw == "$HIP/own.py"
 
 
+def test_a_setting_that_cannot_be_meant_stops_husks_render_only_if_it_is_to(
+    host: Session, capsys: pytest.CaptureFixture[str]
+) -> None:
+    node = rop(host, "usdrender_rop")
+    host.plugin.attach(node)
+    host.set(node, kpcn_output_file="$HIP/$F4/clean.$F4.exr")
+    host.plugin.prepare(node)
+    assert os.environ["KPCN_ENABLE"] == "0"
+    assert "the frame must be in the file's name, and once" in capsys.readouterr().out
+    host.set(node, kpcn_strict=1)
+    with pytest.raises(hou.OperationFailed, match="and once"):
+        host.plugin.prepare(node)
+
+
 def test_a_farm_can_ask_for_the_variables(host: Session) -> None:
     node = rop(host, "usdrender_rop")
     host.plugin.attach(node)
@@ -235,6 +249,8 @@ def test_a_name_that_the_scene_gives_is_read_from_its_stage(host: Session) -> No
     node = rop(host, "usdrender_rop", outputimage="")
     with pytest.raises(Refused, match="writes no EXR files"):
         host.module("rop").files(node)
+    host.plugin.attach(node)
+    assert "KPCN_INPUT" not in host.plugin.environment(node)  # husk knows
     node._inputs = (lop,)
     assert host.module("rop").files(node) == "/a/from_stage.$F4.exr"
 

@@ -124,10 +124,16 @@ class ParmTemplateGroup:
             raise OperationFailed("there is one of this name")
         self._templates.append(parm_template)
 
-    def remove(self, name_or_parm_template_or_indices: str) -> None:
-        found = self.find(name_or_parm_template_or_indices)
-        if found is None:
+    def findFolder(self, label_or_labels: str) -> ParmTemplate | None:
+        folders = (one for one in self._templates if isinstance(one, FolderParmTemplate))
+        return next((one for one in folders if one.label() == label_or_labels), None)
+
+    def remove(self, name_or_parm_template_or_indices: "str | ParmTemplate") -> None:
+        given = name_or_parm_template_or_indices
+        found = self.find(given) if isinstance(given, str) else given
+        if found not in self._templates:
             raise OperationFailed("no such parm")
+        assert found is not None
         self._templates.remove(found)
 
 

@@ -6,13 +6,14 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import hou
 from kpcn_husk.render import ITEMS, make_hook
 
 from kpcn_core import host_panel
-from kpcn_core.errors import KpcnError
+from kpcn_core.errors import KpcnError, Refused
 from kpcn_core.host_hook import Hook
 from kpcn_core.host_landing import server_time
 from kpcn_houdini import parms, rop, state
@@ -23,10 +24,15 @@ _since: dict[str, str] = {}  # likewise: when it began
 
 def prepare(node: hou.Node) -> None:
     """Before husk starts: hand it the parms' values, as variables that it inherits."""
-    found = {**environment(node), **host_panel.environment({"since": _now(node)})}
     for name in host_panel.environment(dict.fromkeys(ITEMS)):
         os.environ.pop(name, None)
-    os.environ.update(found)
+    found = state.attached(node)
+    try:
+        values = {**environment(found), **host_panel.environment({"since": _now(found)})}
+    except KpcnError as error:
+        values = host_panel.environment({"enable": False})
+        _failed(error, strict=parms.is_on(found, "strict"))
+    os.environ.update(values)
 
 
 def environment(node: hou.Node) -> dict[str, str]:
@@ -35,7 +41,11 @@ def environment(node: hou.Node) -> dict[str, str]:
     Raises:
         Refused: a parm's value cannot be meant.
     """
-    return host_panel.environment(_values(state.attached(node)))
+    found = state.attached(node)
+    values = _values(found)
+    with suppress(Refused):  # husk's own script looks at its command and stage
+        values["input"] = rop.files(found)
+    return host_panel.environment(values)
 
 
 def started(node: hou.Node) -> None:
@@ -52,7 +62,7 @@ def landed(node: hou.Node, frame: float | None = None) -> None:
         node: the ROP.
         frame: which; None for Houdini's current one.
     """
-    number = int(hou.frame() if frame is None else frame)
+    number = round(hou.frame() if frame is None else frame)
     _attempt(node, lambda hook: hook.landed(number))
 
 
@@ -76,32 +86,35 @@ def on_event(node: hou.RopNode, kind: hou.EnumValue, time: float) -> None:
 def _attempt(node: hou.Node, action: Callable[[Hook], None]) -> None:
     """Denoise; whatever goes wrong is in the log, and stops the render only if it is to."""
     found = state.attached(node)
-    values: dict[str, str] = {}
+    strict = parms.is_on(found, "strict")
     try:
-        values = _values(found)
-        if host_panel.is_on(values["enable"]):
-            action(_hook(found, values))
+        if parms.is_on(found, "enable"):
+            action(_hook(found))
     except KpcnError as error:
-        if host_panel.is_on(values.get("strict", "")):
-            raise hou.OperationFailed(f"kpcn: {error}") from error
-        _tell(f"kpcn: {error}")
+        _failed(error, strict)
     except Exception:  # a bug of ours
-        if host_panel.is_on(values.get("strict", "")):
+        if strict:
             raise
         traceback.print_exc()
 
 
-def _hook(node: hou.OpNode, values: dict[str, str]) -> Hook:
+def _failed(error: KpcnError, strict: bool) -> None:
+    if strict:
+        raise hou.OperationFailed(f"kpcn: {error}") from error
+    _tell(f"kpcn: {error}")
+
+
+def _hook(node: hou.OpNode) -> Hook:
     path = node.path()
     if path not in _hooks:
-        known = {**values, "since": _since.get(path, "")}
-        _hooks[path] = make_hook(known, values["input"], _tell)
+        values = {**_values(node), "since": _since.get(path, "")}
+        _hooks[path] = make_hook(values, rop.files(node), _tell)
     return _hooks[path]
 
 
 def _values(node: hou.OpNode) -> dict[str, str]:
-    """By the names of ``kpcn_husk.render.ITEMS``."""
-    found = {**parms.values(node), **state.former_scripts(node), "input": rop.files(node)}
+    """By the names of ``kpcn_husk.render.ITEMS``, but for the files."""
+    found = {**parms.values(node), **state.former_scripts(node)}
     found["frame_range"] = found.get("frame_range") or rop.frames(node)
     return found
 

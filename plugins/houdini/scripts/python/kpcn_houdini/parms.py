@@ -11,7 +11,7 @@ from kpcn_core.errors import Refused
 from kpcn_core.host_frames import pattern_of
 from kpcn_core.host_panel import ITEMS, MOTION, Item
 
-FOLDER = "kpcn_folder"
+FOLDER, LABEL = "kpcn_folder", "KPCN"
 PARMS = (
     Item("enable", "Denoise", "check", True, "Denoise each frame once it is rendered."),
     ITEMS["asymmetry"],
@@ -79,15 +79,17 @@ def add(node: hou.OpNode) -> None:
     """Give a node the parms, in a folder of their own."""
     group = node.parmTemplateGroup()
     templates = [KINDS[item.kind](item) for item in PARMS]
-    group.append(hou.FolderParmTemplate(FOLDER, "KPCN", templates))
+    group.append(hou.FolderParmTemplate(FOLDER, LABEL, templates))
     node.setParmTemplateGroup(group)
 
 
 def remove(node: hou.OpNode) -> None:
     """Take them away again."""
     group = node.parmTemplateGroup()
-    if group.find(FOLDER) is not None:
-        group.remove(FOLDER)
+    # Houdini may give a folder another name, beside others.
+    folder = group.find(FOLDER) or group.findFolder(LABEL)
+    if folder is not None:
+        group.remove(folder)
         node.setParmTemplateGroup(group)
 
 
@@ -103,6 +105,12 @@ def values(node: hou.OpNode) -> dict[str, str]:
         if parm is not None:
             found[item.name] = file_pattern(parm) if item.kind == "file" else f"{parm.eval()}"
     return found
+
+
+def is_on(node: hou.OpNode, name: str) -> bool:
+    """Whether a box is ticked."""
+    parm = node.parm(f"kpcn_{name}")
+    return parm is not None and bool(parm.eval())
 
 
 def file_pattern(parm: hou.Parm) -> str:
