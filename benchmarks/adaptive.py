@@ -32,7 +32,7 @@ from kpcn_core.denoiser import Denoiser
 from kpcn_core.errors import InvalidPixels, UnknownName
 from kpcn_core.frame import Pixels
 from kpcn_core.metrics import METRICS, measure
-from kpcn_core.provenance import weights_name
+from kpcn_core.provenance import predictor_name, weights_name
 from kpcn_core.renderers.mitsuba import MitsubaRenderer, description
 from kpcn_core.settings import DEFAULT_MODEL
 
@@ -146,16 +146,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for path in options.scenes:
         one = scene(path, dict(options.parameters), options.reference)
         found += _measured(one, denoiser, options)
+        _write(options, denoiser, found)  # after each: a scene takes its time
     for budget in options.budgets:
         print(f"\n{budget} spp, relative to uniform\n\n{markdown(table(found, budget))}")
+    if options.sheet:
+        _write_sheet(options.sheet, found, options)
+
+
+def _write(options: argparse.Namespace, denoiser: Denoiser, found: Sequence[Result]) -> None:
     origin = provenance.collect("benchmarks.adaptive", denoiser.device, PACKAGES)
     origin |= {"renderer": description(), "weights": weights_name(options.model)}
+    origin |= {"predictor": predictor_name(options.model)}
     settings = {"initial": INITIAL, "floor": FLOOR, "seed": options.seed}
     record = {"provenance": origin, "settings": settings, "results": _figures(found)}
     with replaced(options.json, overwrite=True) as temporary:
         temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    if options.sheet:
-        _write_sheet(options.sheet, found, options)
 
 
 def _measured(of: Scene, denoiser: Denoiser, options: argparse.Namespace) -> Iterator[Result]:
