@@ -37,6 +37,8 @@ from training.signals import stop_requests
 TABLE = "table.md"
 # Standard deviation of the low-pass in pixels: what passes is coarser than the kernels.
 SIGMA = 4.0
+# Ten times more, and alpha was 0 everywhere after 150 steps, where its sigmoid learns no more.
+JOIN_RATE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,12 @@ def trained(
     start = run / "single-frame.safetensors"
     release(first / CHECKPOINT, start, "python -m training.experiments.scales")
     second = run / "multi-scale"
-    joined = replace(config, stage="multi-scale", run=replace(config.run, start=str(start)))
+    joined = replace(
+        config,
+        stage="multi-scale",
+        run=replace(config.run, start=str(start)),
+        optimizer=replace(config.optimizer, rate=JOIN_RATE),
+    )
     fit(joined, data, second, Budget(steps[1], None), device=device, stop=stop, tell=print)
     if stop():
         return None
