@@ -126,12 +126,13 @@ def render(
         Component to the filtered image [B,C,H,W]; NaN where no kernel covers a valid pixel.
     """
     alignment, scales = network.config.alignment, network.config.scales
-    if slope is not None:
-        contexts = network.specialize(contexts, slope_pyramid(_grown(slope, alignment), scales))
+    slopes = None if slope is None else slope_pyramid(_grown(slope, alignment), scales)
     if images.pyramid is None:
+        if slopes is not None:
+            contexts = network.specialize(contexts, slopes)
         filtered = reconstruct(network, contexts, images.images, others)
     else:
-        joined = blocks.reconstruct(network, contexts, images.pyramid, others)
+        joined = blocks.reconstruct(network, contexts, images.pyramid, others, slopes)
         filtered = {name: without_mask(image) for name, image in joined.items()}
     height, width = images.size
     return {name: image[..., :height, :width] for name, image in filtered.items()}

@@ -16,6 +16,7 @@ from kpcn_core.model.reconstruction import (
     motion_pyramid,
     neighbours,
     reconstruct,
+    slope_pyramid,
 )
 from kpcn_core.model.temporal import Context
 from kpcn_core.ops import compiler
@@ -64,9 +65,10 @@ def in_blocks(
     contexts: list[Context],
     images: dict[str, Image],
     around: Shares | None = None,
+    slopes: list[torch.Tensor] | None = None,
 ) -> dict[str, torch.Tensor]:
     scales = {name: image.pyramid(network.config.scales) for name, image in images.items()}
-    found = blocks.reconstruct(network, contexts, blocks.pyramid(network, scales), around)
+    found = blocks.reconstruct(network, contexts, blocks.pyramid(network, scales), around, slopes)
     return {name: without_mask(image) for name, image in found.items()}
 
 
@@ -94,6 +96,20 @@ def test_blocks_give_what_whole_images_give(
     assert list(found) == list(names)
     for name in names:
         assert_close(found[name], expected[name], rtol=1e-5, atol=1e-5, equal_nan=True)
+
+
+@pytest.mark.parametrize("fold", [1, 2])
+@torch.inference_mode()
+def test_blocks_specialize_as_the_module_does(fold: int) -> None:
+    network = random_network(fold=fold)
+    contexts, images = random_contexts(network, 1), random_images(COMPONENTS)
+    slopes = slope_pyramid(torch.rand(1, 1, *SIZE) * 2, 3)
+    expected = reconstruct(network, network.specialize(contexts, slopes), images)
+    found = in_blocks(network, contexts, images, slopes=slopes)
+    symmetric = in_blocks(network, contexts, images)
+    for name in COMPONENTS:
+        assert_close(found[name], expected[name], rtol=1e-5, atol=1e-5, equal_nan=True)
+        assert not torch.allclose(found[name], symmetric[name], atol=1e-3, equal_nan=True)
 
 
 @torch.inference_mode()

@@ -18,6 +18,7 @@ CODE = ("kpcn_core", "training", "benchmarks", "deploy", "plugins")
 LAYERS = (
     {"errors"},
     {
+        "allocation",
         "aov",
         "layer",
         "source",

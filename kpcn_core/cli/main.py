@@ -8,6 +8,7 @@ from importlib import import_module
 import click
 
 from kpcn_core import __version__
+from kpcn_core.allocation import reuse_memory
 from kpcn_core.errors import KpcnError
 
 # command -> (module that defines it, its line on the first page); a module is imported when used
@@ -74,4 +75,5 @@ def main() -> None:
     Example:
       kpcn denoise "shot.####.exr" -o "clean.####.exr"
     """
+    reuse_memory()
     end_cleanly()

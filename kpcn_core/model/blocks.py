@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kpcn_core.model.kernels import KernelPredictor
 from kpcn_core.model.network import Network
 from kpcn_core.model.reconstruction import Shares
 from kpcn_core.model.temporal import Context
@@ -48,41 +47,76 @@ class Pyramid(NamedTuple):
 
 
 class BlockPredictor:
-    """A `KernelPredictor` of some of its logits, for blocks of one image's features.
+    """Specialization and `KernelPredictor` of one scale, for blocks of one image.
+
+    All their layers see single pixels; here they are products of matrices.
 
     Args:
-        predictor: whose layers are used.
-        chosen: which logits, in the order in which they are wanted.
+        network: whose modules are used.
+        scale: 0 is the finest.
+        names: of the components whose logits are wanted.
+        features: of the scale [1,C,H/fold,W/fold].
+        slope: log(lambda) [1,1,H/fold,W/fold]; None is lambda = 1.
     """
 
-    def __init__(self, predictor: KernelPredictor, chosen: Tensor) -> None:
-        self.weight = predictor.logits.weight[chosen]
-        self.bias = predictor.logits.bias[chosen, None]
-        self.unfold: tuple[Tensor, Tensor] | None = None
-        if isinstance(predictor.unfold, nn.Sequential):
-            layer = predictor.unfold[0]
-            assert isinstance(layer, nn.Conv2d)
-            assert layer.bias is not None
-            self.unfold = layer.bias[:, None], layer.weight.flatten(1)
-        self.fold = predictor.fold
+    def __init__(
+        self,
+        network: Network,
+        scale: int,
+        names: Sequence[str],
+        features: Tensor,
+        slope: Tensor | None,
+    ) -> None:
+        predictor, chosen = network.predictor(scale, names)
+        self.logits = predictor.logits.bias[chosen, None], predictor.logits.weight[chosen]
+        self.unfold = (
+            _matrix(predictor.unfold[0]) if isinstance(predictor.unfold, nn.Sequential) else None
+        )
+        self.blocks = [
+            (_matrix(block.first), block.slope.weight.flatten(1), _matrix(block.second))
+            for block in network.specialization_blocks(scale)
+        ]
+        self.features, self.slope, self.fold = features[0].permute(1, 2, 0), slope, predictor.fold
 
-    def __call__(self, features: Tensor, rows: slice, columns: slice) -> Tensor:
-        """Features [1,C,H/fold,W/fold] -> logits [outputs,h,w] of rows and columns of the image."""
+    def __call__(self, rows: slice, columns: slice) -> Tensor:
+        """Logits [outputs,h,w] of the image's rows and columns."""
+        from kpcn_core.ops.compiled import unfold_block
+
         near = [slice(side.start // self.fold, side.stop // self.fold) for side in (rows, columns)]
-        part = features[0, :, near[0], near[1]].permute(1, 2, 0)
+        part = self.features[near[0], near[1]]
         height, width, channels = part.shape
         pixels = part.reshape(-1, channels).t()
-        if self.unfold is not None:
-            pixels = torch.addmm(*self.unfold, pixels).view(1, -1, height, width)
-            pixels = functional.pixel_shuffle(pixels, self.fold).flatten(2)[0]
-        logits = torch.addmm(self.bias, self.weight, pixels.relu())
-        return logits.view(-1, height * self.fold, width * self.fold)
+        if self.slope is not None:
+            pixels = self._specialized(pixels, self.slope[0, 0, near[0], near[1]].reshape(1, -1))
+        size = rows.stop - rows.start, columns.stop - columns.start
+        if self.unfold is None:
+            full = pixels.relu()
+        else:
+            folded = torch.addmm(*self.unfold, pixels).view(-1, height, width)
+            full = folded.new_empty(len(folded) // 4, *size)
+            unfold_block(folded.numpy(), full.numpy())
+        return torch.addmm(*self.logits, full.flatten(1)).view(-1, *size)
+
+    def _specialized(self, pixels: Tensor, slope: Tensor) -> Tensor:
+        """`Specialization` of features [C,n], by log(lambda) [1,n]."""
+        for first, weight, second in self.blocks:
+            inner = torch.addmm(*first, pixels.relu()).addmm_(weight, slope).relu_()
+            pixels = pixels + torch.addmm(*second, inner).mul_(slope)
+        return pixels
+
+
+def _matrix(layer: nn.Module) -> tuple[Tensor, Tensor]:
+    """Bias [C,1] and weight [C,C'] of a layer that sees single pixels."""
+    assert isinstance(layer, nn.Conv2d)
+    assert layer.bias is not None
+    return layer.bias[:, None], layer.weight.flatten(1)
 
 
 def usable(network: Network, image: Tensor) -> bool:
     """Whether blocks can do what is asked: a float32 image on a CPU, and nothing to learn."""
     return (
         not network.apart
+        and network.config.fold <= 2
         and image.device.type == "cpu"
         and image.dtype == torch.float32
         and len(image) == 1
@@ -106,28 +140,35 @@ def reconstruct(
     contexts: Sequence[Context],
     images: Pyramid,
     around: Shares | None = None,
+    slopes: Sequence[Tensor] | None = None,
 ) -> dict[str, Tensor]:
     """Filter the centre frame of a window.
 
     Args:
         network: predicts the kernels.
-        contexts: of every scale, finest first.
+        contexts: of every scale, finest first; not yet specialized.
         images: see `pyramid`.
         around: see `reconstruction.neighbours`.
+        slopes: log(lambda) of every scale [1,1,h,w]; None is lambda = 1.
 
     Returns:
         Component, with its mask, to the filtered image [1,C+1,H,W].
     """
     joined = np.empty((images.starts[-1], 0, 0), np.float32)
     for scale in reversed(range(len(contexts))):
-        joined = _scale(network, contexts[scale].shared, images, around, scale, joined)
+        slope = None if slopes is None else slopes[scale]
+        if slope is not None:
+            slope = functional.avg_pool2d(slope, network.config.fold, ceil_mode=True)
+        names = list(images.planes)
+        predict = BlockPredictor(network, scale, names, contexts[scale].shared, slope)
+        joined = _scale(network, predict, images, around, scale, joined)
     found = torch.split(torch.from_numpy(joined)[None], list(images.planes.values()), dim=1)
     return dict(zip(images.planes, found, strict=True))
 
 
 def _scale(
     network: Network,
-    features: Tensor,
+    predict: BlockPredictor,
     images: Pyramid,
     around: Shares | None,
     scale: int,
@@ -139,13 +180,12 @@ def _scale(
 
     names, starts, level = list(images.planes), images.starts, images.levels[scale]
     sizes = np.array([network.config.kernels[name] for name in names], np.int32)
-    predict = BlockPredictor(*network.predictor(scale, names))
     others = _stacked(around, scale, names, int(starts[-1]))
     height, width = (length - 2 * images.margin for length in level.shape[1:])
     out = np.empty((starts[-1], height, width), np.float32)
 
     def block(rows: slice, columns: slice) -> None:
-        logits = predict(features, rows, columns).numpy()
+        logits = predict(rows, columns).numpy()
         reconstruct_block(
             *(level, images.margin, starts, sizes, logits, *others, coarser),
             *(rows.start, columns.start, out),

@@ -181,6 +181,12 @@ class Network(nn.Module):
         assert isinstance(module, KernelPredictor)
         return module, torch.cat([pieces[name] for name in (*names, *joins)])
 
+    def specialization_blocks(self, scale: int) -> list[SpecializationBlock]:
+        """What `specialize` does at one scale, step by step."""
+        module = _of(self.specialization, scale)
+        assert isinstance(module, Specialization)
+        return [block for block in module.blocks if isinstance(block, SpecializationBlock)]
+
     def neighbour_logits(
         self, context: Context, scale: int, frame: int, names: Sequence[str]
     ) -> Logits:

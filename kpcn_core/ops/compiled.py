@@ -28,6 +28,20 @@ BIAS, MANTISSA = np.int32(127), np.int32(23)
 
 
 @compiled
+def unfold_block(folded: Floats, out: Floats) -> None:
+    """ReLU of `pixel_shuffle` by 2: [4*C,h,w] -> [C,2*h,2*w]."""
+    channels, height, width = out.shape
+    for channel in range(channels):
+        for y in range(height):
+            even = folded[4 * channel + 2 * (y % 2), y // 2]
+            odd = folded[4 * channel + 2 * (y % 2) + 1, y // 2]
+            found = out[channel, y]
+            for i in range(width // 2):
+                found[2 * i] = max(even[i], ZERO)
+                found[2 * i + 1] = max(odd[i], ZERO)
+
+
+@compiled
 def reconstruct_block(
     images: Floats,
     margin: int,
