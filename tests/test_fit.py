@@ -168,6 +168,19 @@ def test_a_network_of_other_widths_can_start_from_the_weights_that_fit_it(
         assert_close(found[name], given[name], rtol=0, atol=0)
 
 
+def test_weights_do_not_tell_where_files_lay_when_they_were_trained(
+    data: Path, run: Path, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    release(run / CHECKPOINT, first, "first")
+    config = replace(CONFIG, run=replace(CONFIG.run, start=str(first)))
+    fit(config, data, tmp_path / "run", Budget(1, None))
+    release(tmp_path / "run" / CHECKPOINT, second, "second")
+    header = weights.describe(second)
+    assert not any(str(tmp_path) in value for value in header.values())
+    assert first.name in header["training_config"]
+
+
 def test_weights_that_are_released_are_the_average(run: Path) -> None:
     state = read_checkpoint(run / CHECKPOINT)
     name = "network.centre.0.logits.weight"

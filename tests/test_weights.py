@@ -1,5 +1,6 @@
 """Weights files: what is written is read, and nothing else."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -112,3 +113,9 @@ def test_every_network_that_ships_loads_and_says_how_it_was_trained(name: str) -
     assert isinstance(weights.load(path), Network)
     expected = {"data_sha256", "data_licence", "date", "device", "steps"}
     assert expected <= weights.describe(path).keys()
+
+
+@pytest.mark.parametrize("name", weights.names())
+def test_weights_that_ship_name_no_folder_of_a_machine(name: str) -> None:
+    header = weights.describe(weights.find(name))
+    assert not [key for key, value in header.items() if re.search(r"""["' ]/\w""", value)]

@@ -105,7 +105,13 @@ def provenance_of(state: dict[str, Any], command: str) -> dict[str, str]:
         "data_licence": known["licence"],
         "data_recipe": json.dumps(known["recipe"], sort_keys=True),
         "device": known["device"],
-        "training_config": json.dumps(config, sort_keys=True),
+        "training_config": json.dumps(_portable(config), sort_keys=True),
         "training_command": command,
         "licence": "Apache-2.0",
     }
+
+
+def _portable(config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration for others to read, who need not know where weights lay on this machine."""
+    run = config["run"]
+    return {**config, "run": {**run, "start": Path(run["start"]).name}}
