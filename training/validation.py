@@ -91,7 +91,9 @@ def _compared(
     frames, centre, motion = _window(sample, noisy, device)
     window = [Shot(features.components(aovs, gain, split), aovs) for aovs in frames]
     denoise = network if isinstance(network, DirectNetwork) else partial(_filtered, network)
-    filtered = denoise(window, motion, centre, encoder)
+    # As at inference, in single precision, whatever training computes in.
+    with torch.autocast(device.type, enabled=False):
+        filtered = denoise(window, motion, centre, encoder)
     targets = features.components(clean, gain, split)
     found = {
         name: (window[centre].parts[name], filtered[name], target)
