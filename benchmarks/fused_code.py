@@ -25,7 +25,7 @@ from triton.compiler import ASTSource
 from benchmarks import provenance
 from kpcn_core.atomic import check_writable, replaced
 from kpcn_core.comparison import markdown
-from kpcn_core.ops.fused import LOG2_E, TILE_PIXELS, TILE_TAPS
+from kpcn_core.ops.fused import LOG2_E, PRECISION, TILE_PIXELS, TILE_TAPS
 from kpcn_core.ops.fused_kernel import share_kernel
 
 TOOLS = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
@@ -70,7 +70,7 @@ def code(precision: str, channels: int, capability: int) -> Row:
     constants = {
         "CHANNELS": channels, "TAPS": 14 * TILE_TAPS, "TILE_PIXELS": TILE_PIXELS,
         "TILE_TAPS": TILE_TAPS, "SCALE": LOG2_E,
-        "PRECISION": "ieee" if precision == "fp32" else "tf32",
+        "PRECISION": PRECISION,
     }  # fmt: skip
     source = ASTSource(share_kernel, signature | dict.fromkeys(constants, "constexpr"), constants)
     target = GPUTarget("cuda", capability, LANES)
