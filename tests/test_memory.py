@@ -70,7 +70,7 @@ def test_where_memory_ends_a_frame_is_done_in_tiles(shot: Shot, denoiser: Denois
 
 
 def test_where_tiles_do_not_help_it_says_so_and_leaves_nothing(shot: Shot) -> None:
-    run = limited(shot, 4 << 20)
+    run = limited(shot, 24 << 20)  # the stack of a thread alone takes 8 MiB
     assert run.returncode == 1, run.stderr
     assert "large.exr: the memory of the device 'cpu' is not enough" in run.stderr
     assert "GiB are free by now. Close other programs" in run.stderr
