@@ -7,7 +7,10 @@ import torch
 
 from kpcn_core import memory
 
-REFUSALS = ("can't allocate memory", "not enough memory", "out of memory")
+# The last is oneDNN's, whose convolutions need memory of their own.
+REFUSALS = (
+    "can't allocate memory", "not enough memory", "out of memory", "could not create a primitive",
+)  # fmt: skip
 
 
 def free(device: torch.device) -> int | None:
