@@ -62,9 +62,15 @@ def limited(shot: Shot, size: int, *options: str) -> "subprocess.CompletedProces
 
 def test_where_memory_ends_a_frame_is_done_in_tiles(shot: Shot, denoiser: Denoiser) -> None:
     needed = random_network().bytes_per_pixel * SIZE**2
-    run = limited(shot, needed * 3 // 4)
-    assert run.returncode == 0, run.stderr
-    assert "out of memory; again in tiles of 256 pixels" in run.stderr
+    # How much of the address space is lost between blocks is chance; so is what still fits.
+    for eighths in (6, 6, 7, 7, 8, 9, 10):
+        run = limited(shot, needed * eighths // 8)
+        if run.returncode == 0 and "out of memory; again in tiles of 256 pixels" in run.stderr:
+            break
+        assert run.returncode == 0 or "is not enough, not even for tiles" in run.stderr, run.stderr
+        (shot.folder / "out.exr").unlink(missing_ok=True)
+    else:
+        pytest.fail(run.stderr)
     whole = denoiser.denoise(exr.read(shot.folder / "large.exr"), max_memory=64 << 30)
     assert_close(exr.read(shot.folder / "out.exr")["color"], whole["color"], rtol=1e-5, atol=1e-5)
 
