@@ -93,4 +93,4 @@ def test_a_size_that_is_none_is_refused(size: str, tmp_path: Path) -> None:
     command = ["export", "houdini", "-o", str(tmp_path / "a.onnx"), "--size", size]
     result = CliRunner().invoke(main, command)
     assert result.exit_code == 2
-    assert "is no size" in result.output
+    assert "is not a size" in result.output

@@ -1,12 +1,12 @@
 """`kpcn export`: the network for programs that run networks themselves."""
 
-import re
 from pathlib import Path
 
 import click
 import torch
 
 from kpcn_core import __version__
+from kpcn_core.cli.adaptive_options import PixelSize
 from kpcn_core.provenance import weights_name
 from kpcn_core.settings import DEFAULT_MODEL
 
@@ -23,26 +23,6 @@ encoder_option = click.option(
     help="Says which layers are needed; `kpcn models` lists them.",
 )
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace existing files.")
-
-
-class Size(click.ParamType[tuple[int, int]]):
-    """An image's width and height."""
-
-    name = "WxH"
-
-    def convert(
-        self,
-        value: str | tuple[int, int],
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> tuple[int, int]:
-        """Text to pixels."""
-        if isinstance(value, tuple):
-            return value
-        match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", value.strip())
-        if match is None:
-            self.fail(f"'{value}' is no size; write for example 1920x1080.", param, ctx)
-        return int(match[1]), int(match[2])
 
 
 @click.group()
@@ -85,7 +65,9 @@ def nuke(output: Path, model: str, encoder: str, overwrite: bool) -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write, as kpcn.onnx.",
 )
-@click.option("--size", required=True, type=Size(), help="Of the images, in pixels: 1920x1080.")
+@click.option(
+    "--size", required=True, type=PixelSize(), help="Of the images, in pixels: 1920x1080."
+)
 @click.option("--bottom-up", is_flag=True, help="The first row of an image is its lowest.")
 @model_option
 @encoder_option
@@ -114,6 +96,6 @@ def houdini(
         "encoder": encoder,
         "rows": "bottom up" if bottom_up else "top down",
     }
-    width, height = size
+    height, width = size
     onnx.save(output, module, height, width, about, overwrite)
     click.echo(str(output))
