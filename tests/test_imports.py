@@ -31,6 +31,7 @@ LAYERS = (
         "sequence_pattern",
         "memory",
         "patience",
+        "interrupt",
     },
     {"ops", "frame", "device", "client", "host"},
     {

@@ -1,5 +1,6 @@
 """The Mitsuba renderer: its layers, its means and its noise."""
 
+import signal
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from kpcn_core.errors import InvalidPixels
 from kpcn_core.frame import Frame, Pixels
-from kpcn_core.renderers import mitsuba
+from kpcn_core.renderers import mitsuba, mitsuba_path
 from kpcn_core.renderers.mitsuba import MitsubaRenderer, mi
 from tests.mitsuba_scenes import (
     HEIGHT,
@@ -326,3 +327,17 @@ def test_small_chunks_change_no_more_than_the_noise(
 def test_a_map_of_another_size_is_an_error(renderer: MitsubaRenderer) -> None:
     with pytest.raises(InvalidPixels, match=r"expected \[24, 32\] like the film; it is \[32, 24\]"):
         renderer.render(np.ones((WIDTH, HEIGHT), np.uint32), 0)
+
+
+def test_ctrl_c_waits_until_a_chunk_is_traced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within the tracer's loop it would become an error of the tracer."""
+    renderer = MitsubaRenderer.from_dict(room())
+    share = mitsuba_path.diffuse_share
+
+    def interrupted(*given: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return share(*given)
+
+    monkeypatch.setattr(mitsuba_path, "diffuse_share", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        renderer.render(1, 0)

@@ -9,10 +9,10 @@ import numpy as np
 from kpcn_core import exr
 from kpcn_core.adaptive import checkpoint, log
 from kpcn_core.adaptive.checkpoint import Identity
-from kpcn_core.adaptive.interrupt import held_back
 from kpcn_core.adaptive.state import State, Step
 from kpcn_core.atomic import check_writable
 from kpcn_core.frame import Frame, Pixels, Window
+from kpcn_core.interrupt import held_back
 from kpcn_core.metrics import measure
 from kpcn_core.renderers.base import PlacedRenderer
 

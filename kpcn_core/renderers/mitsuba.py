@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kpcn_core.errors import InvalidPixels
+from kpcn_core.interrupt import held_back
 from kpcn_core.renderers.base import Accumulation, Progress, SamplingMap
 from kpcn_core.renderers.mitsuba_variant import load_mitsuba
 
@@ -138,7 +139,9 @@ class MitsubaRenderer:
         pieces = -(-total // CHUNK)
         seeds = np.random.SeedSequence(seed).generate_state(max(pieces, 1))
         for chunk, chunk_seed in zip(chunks(counts, CHUNK), seeds, strict=False):
-            statistics.add(chunk, self._trace(chunk, int(chunk_seed)))
+            # The tracer would make an error of its own of a Ctrl-C.
+            with held_back():
+                statistics.add(chunk, self._trace(chunk, int(chunk_seed)))
             done += chunk.size
             if progress:
                 progress(done, total)

@@ -1,4 +1,4 @@
-"""Ctrl-C that waits while files are written."""
+"""Ctrl-C that waits: while files are written, while a renderer traces."""
 
 import signal
 import threading
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Let Ctrl-C act only after the block: libraries in the middle of a file take it amiss.
+    """Let Ctrl-C act only after the block: libraries in the middle of their work take it amiss.
 
     Outside the main thread, which alone is told of Ctrl-C, this does nothing.
     """
