@@ -13,7 +13,7 @@ from kpcn_core.export.nuke_channels import Packing, packing
 from kpcn_core.export.single_frame import SingleFrame
 from kpcn_core.export.torchscript import NukeDenoiser, scripted
 from kpcn_core.frame import Frame, Pixels
-from kpcn_core.model.config import UNET
+from kpcn_core.model.config import KERNELS, UNET
 from kpcn_core.model.network import Network
 from tests.networks import SPLIT, random_network
 
@@ -37,9 +37,20 @@ def network() -> Network:
 
 
 @lru_cache
+def network_of_kernels() -> Network:
+    """The same, but lambda enters the kernels."""
+    return random_network(UNET, fold=2, encoders=ENCODERS, asymmetry=KERNELS)
+
+
+@lru_cache
 def module(encoder: str) -> NukeDenoiser:
     """The module for Nuke, not compiled."""
-    frame = SingleFrame(network(), encoder)
+    return module_of(network(), encoder)
+
+
+def module_of(network: Network, encoder: str) -> NukeDenoiser:
+    """The same of any network."""
+    frame = SingleFrame(network, encoder)
     return NukeDenoiser(frame, packing(frame.planes))
 
 

@@ -6,7 +6,14 @@ from itertools import chain
 
 import torch
 
-from kpcn_core.model.config import COMPONENT_PLANES, RESIDUAL, UNET, ModelConfig
+from kpcn_core.model.config import (
+    COMPONENT_PLANES,
+    FEATURES,
+    KERNELS,
+    RESIDUAL,
+    UNET,
+    ModelConfig,
+)
 from kpcn_core.model.error import ErrorPredictor
 from kpcn_core.model.error_config import GUIDING_METRICS, ErrorConfig
 from kpcn_core.model.kernels import KernelPredictor
@@ -14,6 +21,8 @@ from kpcn_core.model.network import Network
 
 # Every trunk, with and without folding.
 NETWORKS = [(RESIDUAL, 1), (RESIDUAL, 2), (UNET, 1), (UNET, 2)]
+# The same, and where lambda enters.
+ASYMMETRIC = [(*one, FEATURES) for one in NETWORKS] + [(UNET, 1, KERNELS), (UNET, 2, KERNELS)]
 
 SPLIT = (
     "irradiance", "irradiance_variance", "specular", "specular_variance", "emission",
@@ -26,7 +35,9 @@ ENCODERS = {
 }
 
 
-def small_config(trunk: str = UNET, fold: int = 1, kernels: int = 3) -> ModelConfig:
+def small_config(
+    trunk: str = UNET, fold: int = 1, kernels: int = 3, asymmetry: str = FEATURES
+) -> ModelConfig:
     """Eight channels, three scales."""
     return ModelConfig(
         trunk=trunk,
@@ -37,6 +48,7 @@ def small_config(trunk: str = UNET, fold: int = 1, kernels: int = 3) -> ModelCon
         fold=fold,
         scales=3,
         window_blocks=1,
+        asymmetry=asymmetry,
         specialization=1,
         encoders=ENCODERS[trunk],
     )
@@ -48,10 +60,11 @@ def random_network(
     kernels: int = 3,
     seed: int = 0,
     encoders: Mapping[str, tuple[str, ...]] | None = None,
+    asymmetry: str = FEATURES,
 ) -> Network:
     """A small network whose kernels are far from uniform, and all of whose modules do something."""
     torch.manual_seed(seed)
-    config = small_config(trunk, fold, kernels)
+    config = small_config(trunk, fold, kernels, asymmetry)
     network = Network(replace(config, encoders=encoders or config.encoders))
     later = (network.temporal, network.specialization, network.alpha)
     for value in chain.from_iterable(part.parameters() for part in later if part is not None):

@@ -11,11 +11,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from kpcn_core.denoiser import Denoiser
 from kpcn_core.errors import InvalidAsymmetry, InvalidPixels, MissingAov, UnknownName
 from kpcn_core.frame import Frame, Pixels
-from kpcn_core.model.config import RESIDUAL, UNET
+from kpcn_core.model.config import FEATURES, KERNELS, RESIDUAL, UNET
 from kpcn_core.model.network import Network
 from kpcn_core.settings import Settings
 from tests.moving import moving_frames
-from tests.networks import NETWORKS, random_network, small_config
+from tests.networks import ASYMMETRIC, NETWORKS, random_network, small_config
 
 CPU = torch.device("cpu")
 SIZE = (21, 26)
@@ -25,8 +25,8 @@ ALL = (*COLORS, "albedo", "alpha")
 EVERYTHING = Settings(ALL)
 
 
-def denoiser_of(trunk: str = UNET, fold: int = 1) -> Denoiser:
-    return Denoiser(random_network(trunk, fold), CPU)
+def denoiser_of(trunk: str = UNET, fold: int = 1, asymmetry: str = FEATURES) -> Denoiser:
+    return Denoiser(random_network(trunk, fold, asymmetry=asymmetry), CPU)
 
 
 def denoised(
@@ -183,11 +183,11 @@ def test_frames_of_another_size_are_refused() -> None:
 # --- lambda ---
 
 
-@pytest.mark.parametrize(("trunk", "fold"), NETWORKS)
+@pytest.mark.parametrize(("trunk", "fold", "where"), ASYMMETRIC)
 def test_lambda_1_is_the_symmetric_network_whatever_it_learned_of_lambda(
-    trunk: str, fold: int
+    trunk: str, fold: int, where: str
 ) -> None:
-    denoiser, frames = denoiser_of(trunk, fold), moving_frames(2, *SIZE)
+    denoiser, frames = denoiser_of(trunk, fold, where), moving_frames(2, *SIZE)
     symmetric = denoised(denoiser, frames, 0)
     ones = np.ones(SIZE, np.float32)
     assert_same(denoised(denoiser, frames, 0, asymmetry=ones), symmetric, rtol=0)
@@ -197,17 +197,19 @@ def test_lambda_1_is_the_symmetric_network_whatever_it_learned_of_lambda(
     assert difference(denoised(denoiser, frames, 0, asymmetry=5.0), symmetric) > 1e-3
 
 
-@pytest.mark.parametrize(("trunk", "fold"), NETWORKS)
-def test_a_number_is_a_layer_of_that_number(trunk: str, fold: int) -> None:
-    denoiser, frames = denoiser_of(trunk, fold), moving_frames(2, *SIZE)
+@pytest.mark.parametrize(("trunk", "fold", "where"), ASYMMETRIC)
+def test_a_number_is_a_layer_of_that_number(trunk: str, fold: int, where: str) -> None:
+    denoiser, frames = denoiser_of(trunk, fold, where), moving_frames(2, *SIZE)
     number = denoised(denoiser, frames, 1, asymmetry=4.0)
     layer = np.full(SIZE, 4.0, np.float32)
     assert_same(denoised(denoiser, frames, 1, asymmetry=layer), number, rtol=1e-6)
 
 
-@pytest.mark.parametrize("trunk", TRUNKS)
-def test_a_lambda_layer_acts_where_it_is_painted(trunk: str) -> None:
-    denoiser = denoiser_of(trunk)
+@pytest.mark.parametrize(
+    ("trunk", "where"), [(RESIDUAL, FEATURES), (UNET, FEATURES), (UNET, KERNELS)]
+)
+def test_a_lambda_layer_acts_where_it_is_painted(trunk: str, where: str) -> None:
+    denoiser = denoiser_of(trunk, asymmetry=where)
     reach = denoiser.network.kernel_footprint
     (frame,) = moving_frames(1, 12, 3 * reach)
     layer = np.ones((12, 3 * reach), np.float32)
@@ -217,12 +219,14 @@ def test_a_lambda_layer_acts_where_it_is_painted(trunk: str) -> None:
     assert np.abs(painted["color"] - symmetric["color"])[..., -reach:].max() > 1e-3
 
 
-@pytest.mark.parametrize("trunk", TRUNKS)
-def test_a_window_that_is_encoded_once_can_be_rendered_again(trunk: str) -> None:
-    denoiser, frames = denoiser_of(trunk), moving_frames(3, *SIZE)
+@pytest.mark.parametrize(
+    ("trunk", "where"), [(RESIDUAL, FEATURES), (UNET, FEATURES), (UNET, KERNELS)]
+)
+def test_a_window_that_is_encoded_once_can_be_rendered_again(trunk: str, where: str) -> None:
+    denoiser, frames = denoiser_of(trunk, asymmetry=where), moving_frames(3, *SIZE)
     settings = EVERYTHING
     encoded = denoiser.window([denoiser.encode(frame, settings) for frame in frames], 1)
-    for asymmetry in (1.0, 6.0, 1.0):
+    for asymmetry in (1.0, 6.0, 1.0, 3.0):
         again = denoiser.render(encoded, settings, asymmetry)
         assert_same(again, denoised(denoiser, frames, 1, asymmetry=asymmetry), rtol=0)
 

@@ -9,7 +9,8 @@ from torch.testing import assert_close
 
 from kpcn_core.features import COMPONENTS
 from kpcn_core.model import blocks
-from kpcn_core.model.network import Network
+from kpcn_core.model.config import FEATURES, KERNELS
+from kpcn_core.model.network import NOISY, Network
 from kpcn_core.model.reconstruction import (
     Image,
     Shares,
@@ -99,17 +100,21 @@ def test_blocks_give_what_whole_images_give(
 
 
 @pytest.mark.parametrize("fold", [1, 2])
+@pytest.mark.parametrize("where", [FEATURES, KERNELS])
+@pytest.mark.parametrize("painted", [True, False])
 @torch.inference_mode()
-def test_blocks_specialize_as_the_module_does(fold: int) -> None:
-    network = random_network(fold=fold)
+def test_blocks_specialize_as_the_module_does(fold: int, where: str, painted: bool) -> None:
+    network = random_network(fold=fold, asymmetry=where)
     contexts, images = random_contexts(network, 1), random_images(COMPONENTS)
-    slopes = slope_pyramid(torch.rand(1, 1, *SIZE) * 2, 3)
+    slope = torch.rand(1, 1, *SIZE) * 2 if painted else torch.full((1, 1, *SIZE), 1.5)
+    slopes = slope_pyramid(slope, 3)
     expected = reconstruct(network, network.specialize(contexts, slopes), images)
     found = in_blocks(network, contexts, images, slopes=slopes)
     symmetric = in_blocks(network, contexts, images)
     for name in COMPONENTS:
         assert_close(found[name], expected[name], rtol=1e-5, atol=1e-5, equal_nan=True)
-        assert not torch.allclose(found[name], symmetric[name], atol=1e-3, equal_nan=True)
+        changed = not torch.allclose(found[name], symmetric[name], atol=1e-3, equal_nan=True)
+        assert changed == (where == FEATURES or name in NOISY)
 
 
 @torch.inference_mode()

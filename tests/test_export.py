@@ -8,16 +8,25 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from torch import Tensor
 
+from kpcn_core.denoiser import Denoiser
 from kpcn_core.errors import UnknownName
 from kpcn_core.export.inputs import inputs
 from kpcn_core.export.nuke_channels import MASK, MOST, packing
 from kpcn_core.export.operators import doubled, filtered, join
-from kpcn_core.export.torchscript import halved
+from kpcn_core.export.torchscript import halved, scripted
 from kpcn_core.frame import Frame, Pixels
 from kpcn_core.model.config import COMPONENT_PLANES
 from kpcn_core.ops.kernels import renormalized, softmax_numerators, weighted_sum, with_mask
 from kpcn_core.ops.pyramid import interpolating_join_masked, up
-from tests.exports import ENCODERS, compiled, denoiser, module, packed
+from tests.exports import (
+    ENCODERS,
+    compiled,
+    denoiser,
+    module,
+    module_of,
+    network_of_kernels,
+    packed,
+)
 from tests.frames import random_frame
 
 SIZES = [(16, 24), (21, 27), (50, 33)]  # multiples of what the network reads, and others
@@ -49,6 +58,18 @@ def test_it_equals_the_denoiser_at_any_size_and_asymmetry(
     for asymmetry in ASYMMETRIES:
         expected = denoiser().denoise(frame, encoder=encoder, asymmetry=asymmetry)["color"]
         assert_close(run(frame, encoder, asymmetry)[0], expected)
+
+
+def test_it_equals_the_denoiser_where_lambda_enters_the_kernels() -> None:
+    network, frame = network_of_kernels(), random_frame(21, 27)
+    exported = scripted(module_of(network, "split"))
+    denoiser = Denoiser(network, torch.device("cpu"))
+    for asymmetry in (1.0, 4.0):
+        exported.asymmetry = asymmetry
+        with torch.no_grad():
+            found = exported(packed(frame, packing(ENCODERS["split"])))[0, :3].numpy()
+        expected = denoiser.denoise(frame, encoder="split", asymmetry=asymmetry)["color"]
+        assert_close(found, expected)
 
 
 def test_a_mask_says_where_the_asymmetry_applies() -> None:

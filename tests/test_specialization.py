@@ -8,7 +8,12 @@ from torch import nn
 from torch.nn import functional
 from torch.testing import assert_close
 
+from kpcn_core.features import COMPONENTS
+from kpcn_core.model.config import KERNELS
+from kpcn_core.model.network import NOISY, Network
 from kpcn_core.model.specialization import Specialization, SpecializationBlock, log_asymmetry
+from kpcn_core.model.temporal import Context
+from tests.networks import random_network, small_config
 
 CHANNELS = 6
 
@@ -86,6 +91,37 @@ def test_it_can_leave_the_identity_by_training() -> None:
     loss = module(x, log_asymmetry(5.0, x)).square().sum()
     loss.backward()
     gradient = module.blocks[0].get_submodule("second").get_parameter("weight").grad
+    assert gradient is not None
+    assert gradient.any()
+
+
+def test_powers_of_lambda_multiply_the_weight_of_each_tap() -> None:
+    network = random_network(asymmetry=KERNELS)
+    context = Context(torch.randn(1, 8, 4, 6), [])
+    plain = network.logits(context, 0, COMPONENTS)
+    steep = network.logits(context._replace(slope=torch.full((1, 1, 4, 6), 2.0)), 0, COMPONENTS)
+    full = network.centre[0].get_submodule("unfold")(context.shared).relu()
+    for name, (weight, bias) in network.powers(0).items():
+        power = torch.einsum("oc,bchw->bohw", weight, full) + bias[:, None, None]
+        assert_close(
+            steep[name].exp(), plain[name].exp() * math.exp(2.0) ** power, rtol=1e-4, atol=0
+        )
+    assert set(network.powers(0)) == {*NOISY, *(f"{name}.join" for name in NOISY)}
+    for name in set(plain) - set(network.powers(0)):
+        assert_close(steep[name], plain[name], rtol=0, atol=0)
+
+
+def test_fresh_powers_change_nothing_and_can_be_learned() -> None:
+    torch.manual_seed(0)
+    network = Network(small_config(asymmetry=KERNELS))
+    contexts = [Context(torch.randn(1, 8, 4, 6), [], torch.ones(1, 1, 4, 6))]
+    logits = network.logits(contexts[0], 0, COMPONENTS)
+    plain = network.logits(contexts[0]._replace(slope=None), 0, COMPONENTS)
+    for name in plain:
+        assert_close(logits[name], plain[name], rtol=0, atol=0)
+    loss = logits["specular"][:, 0].sum()
+    loss.backward()  # type: ignore[no-untyped-call]
+    gradient = network.specialization[0].get_submodule("powers").get_parameter("weight").grad
     assert gradient is not None
     assert gradient.any()
 

@@ -6,7 +6,7 @@ from torch.testing import assert_close
 
 from kpcn_core.denoiser import Denoiser
 from kpcn_core.model import blocks, streamed
-from kpcn_core.model.config import RESIDUAL, UNET
+from kpcn_core.model.config import FEATURES, KERNELS, RESIDUAL, UNET
 from kpcn_core.settings import Settings
 from tests.moving import moving_frames
 from tests.networks import random_network
@@ -15,11 +15,13 @@ pytest.importorskip("triton", reason="Triton is not installed: pip install 'kpcn
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-@pytest.mark.parametrize(("trunk", "fold"), [(UNET, 2), (RESIDUAL, 1)])
+@pytest.mark.parametrize(
+    ("trunk", "fold", "where"), [(UNET, 2, FEATURES), (UNET, 2, KERNELS), (RESIDUAL, 1, FEATURES)]
+)
 def test_a_window_with_layers_and_lambda_is_the_same(
-    trunk: str, fold: int, monkeypatch: pytest.MonkeyPatch
+    trunk: str, fold: int, where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    denoiser = Denoiser(random_network(trunk, fold), DEVICE)
+    denoiser = Denoiser(random_network(trunk, fold, asymmetry=where), DEVICE)
     frames = moving_frames(3, 20, 28)
     settings = Settings(aovs=("color", "diffuse"))
 

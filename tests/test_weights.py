@@ -93,6 +93,8 @@ ODD = dict.fromkeys(("irradiance", "specular", "emission", "albedo"), 3)
         (UNET, {"blocks": 0}, "sizes must be >= 1"),
         (UNET, {"kernels": {"specular": 3}}, "must be for irradiance, specular"),
         (RESIDUAL, {"kernels": ODD | {"albedo": 5}}, "their kernels must be equal"),
+        (UNET, {"asymmetry": "trunk"}, "cannot enter 'trunk'; it can enter features or kernels"),
+        (RESIDUAL, {"asymmetry": "kernels"}, "must enter features, not kernels"),
         (UNET, {"encoders": {}}, "needs an encoder"),
         (UNET, {"encoders": {"a": ("colour",)}}, "'a' reads planes .'colour'.; trunk 'unet' can"),
         (UNET, {"encoders": {"a": ()}}, "reads planes none"),

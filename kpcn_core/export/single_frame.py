@@ -16,8 +16,11 @@ from kpcn_core import features, weights
 from kpcn_core.export.inputs import VARIANCE, inputs
 from kpcn_core.export.operators import doubled, filtered, join, size_of
 from kpcn_core.features import demodulator, exposure, finite, relative_deviation, signed_log
+from kpcn_core.model.config import KERNELS
 from kpcn_core.model.encoder import Encoder
+from kpcn_core.model.kernels import KernelPredictor
 from kpcn_core.model.network import Network
+from kpcn_core.model.specialization import KernelPowers
 from kpcn_core.model.unet import UNet
 from kpcn_core.ops.kernels import without_mask
 from kpcn_core.ops.pyramid import down_masked
@@ -48,15 +51,55 @@ class Trunk(nn.Module):
         return found
 
 
+class FeatureLogits(nn.Module):
+    """Logits of a scale, where lambda enters the features that they are predicted from."""
+
+    def __init__(self, network: Network, scale: int) -> None:
+        super().__init__()
+        self.specialization = network.specialization[scale]
+        self.kernels = network.centre[scale]
+
+    def forward(self, features: Tensor, slope: Slope) -> Tensor:
+        """Features, log(lambda) [B,1,H,W] -> logits [B,*,H,W]."""
+        if slope is not None:
+            features = self.specialization(features, slope.to(features.dtype))
+        logits: Tensor = self.kernels(features)
+        return logits
+
+
+class KernelLogits(nn.Module):
+    """Logits of a scale, where lambda enters the kernels."""
+
+    def __init__(self, network: Network, scale: int, outputs: list[str]) -> None:
+        super().__init__()
+        kernels = network.centre[scale]
+        assert isinstance(kernels, KernelPredictor)
+        self.kernels = kernels
+        weight, bias = network.powers_of(scale, outputs)
+        self.powers = KernelPowers(weight.shape[1], len(weight))
+        self.powers.load_state_dict({"powers.weight": weight, "powers.bias": bias})
+
+    def forward(self, features: Tensor, slope: Slope) -> Tensor:
+        """Features, log(lambda) [B,1,H,W] -> logits [B,*,H,W]."""
+        logits: Tensor = self.kernels(features)
+        if slope is not None:
+            powers = self.powers(self.kernels.unfolded(features))
+            logits = logits + slope.to(logits.dtype) * powers
+        return logits
+
+
 class Scale(nn.Module):
     """What a network does at one scale, from features to filtered images."""
 
     def __init__(self, network: Network, scale: int, names: list[str]) -> None:
         super().__init__()
         config = network.config
-        self.specialization = network.specialization[scale]
-        self.kernels = network.centre[scale]
         layout = network.layout(scale, centre=True)
+        self.logits = (
+            KernelLogits(network, scale, list(layout))
+            if config.asymmetry == KERNELS
+            else FeatureLogits(network, scale)
+        )
         self.pieces = list(layout.values())
         order = list(layout)
         self.kernel_at = [order.index(name) for name in names]
@@ -69,9 +112,7 @@ class Scale(nn.Module):
         self, features: Tensor, slope: Slope, images: list[Tensor], coarser: list[Tensor]
     ) -> list[Tensor]:
         """Features, log(lambda), images with their masks, and the results of the coarser scale."""
-        if slope is not None:
-            features = self.specialization(features, slope.to(features.dtype))
-        logits = torch.split(self.kernels(features), self.pieces, dim=1)
+        logits = torch.split(self.logits(features, slope), self.pieces, dim=1)
         found: list[Tensor] = []
         for index, image in enumerate(images):
             one = filtered(image, logits[self.kernel_at[index]], self.sides[index])

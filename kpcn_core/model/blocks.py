@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from kpcn_core.model.config import KERNELS
 from kpcn_core.model.network import Network
 from kpcn_core.model.reconstruction import Shares
 from kpcn_core.model.temporal import Context
@@ -46,6 +47,14 @@ class Pyramid(NamedTuple):
         """Where each component starts among the planes, and at last their number."""
         return np.array([0, *accumulate(self.planes.values())], np.int32)
 
+    def of(self, names: Sequence[str]) -> "Pyramid":
+        """The same of some components that follow one another."""
+        order = list(self.planes)
+        first, last = order.index(names[0]), order.index(names[-1]) + 1
+        assert order[first:last] == list(names)
+        levels = [level[self.starts[first] : self.starts[last]] for level in self.levels]
+        return Pyramid({name: self.planes[name] for name in names}, levels, self.margin)
+
 
 class BlockPredictor:
     """Specialization and `KernelPredictor` of one scale, for blocks of one image.
@@ -57,7 +66,7 @@ class BlockPredictor:
         scale: 0 is the finest.
         names: of the components whose logits are wanted.
         features: of the scale [1,C,H/fold,W/fold].
-        slope: log(lambda) [1,1,H/fold,W/fold]; None is lambda = 1.
+        slope: log(lambda) [1,1,H,W]; None is lambda = 1.
     """
 
     def __init__(
@@ -69,7 +78,7 @@ class BlockPredictor:
         slope: Tensor | None,
     ) -> None:
         predictor, chosen = network.predictor(scale, names)
-        self.logits = predictor.logits.bias[chosen, None], predictor.logits.weight[chosen]
+        self.layer = predictor.logits.weight[chosen], predictor.logits.bias[chosen]
         self.unfold = (
             _matrix(predictor.unfold[0]) if isinstance(predictor.unfold, nn.Sequential) else None
         )
@@ -77,7 +86,18 @@ class BlockPredictor:
             (_matrix(block.first), block.slope.weight.flatten(1), _matrix(block.second))
             for block in network.specialization_blocks(scale)
         ]
+        self.powers = (
+            network.powers_of(scale, network.outputs(scale, names))
+            if network.config.asymmetry == KERNELS
+            else None
+        )
         self.features, self.slope, self.fold = features[0].permute(1, 2, 0), slope, predictor.fold
+        # Its mean, where it enters features that stand for several pixels.
+        self.folded_slope = (
+            functional.avg_pool2d(slope, self.fold, ceil_mode=True)
+            if self.blocks and slope is not None
+            else None
+        )
 
     def __call__(self, rows: slice, columns: slice) -> Tensor:
         """Logits [outputs,h,w] of the image's rows and columns."""
@@ -87,8 +107,9 @@ class BlockPredictor:
         part = self.features[near[0], near[1]]
         height, width, channels = part.shape
         pixels = part.reshape(-1, channels).t()
-        if self.slope is not None:
-            pixels = self._specialized(pixels, self.slope[0, 0, near[0], near[1]].reshape(1, -1))
+        if self.folded_slope is not None:
+            slope = self.folded_slope[0, 0, near[0], near[1]]
+            pixels = self._specialized(pixels, slope.reshape(1, -1))
         size = rows.stop - rows.start, columns.stop - columns.start
         if self.unfold is None:
             full = pixels.relu()
@@ -96,7 +117,7 @@ class BlockPredictor:
             folded = torch.addmm(*self.unfold, pixels).view(-1, height, width)
             full = folded.new_empty(len(folded) // 4, *size)
             unfold_block(folded.numpy(), full.numpy())
-        return torch.addmm(*self.logits, full.flatten(1)).view(-1, *size)
+        return self._logits(full.flatten(1), rows, columns).view(-1, *size)
 
     def _specialized(self, pixels: Tensor, slope: Tensor) -> Tensor:
         """`Specialization` of features [C,n], by log(lambda) [1,n]."""
@@ -104,6 +125,20 @@ class BlockPredictor:
             inner = torch.addmm(*first, pixels.relu()).addmm_(weight, slope).relu_()
             pixels = pixels + torch.addmm(*second, inner).mul_(slope)
         return pixels
+
+    def _logits(self, full: Tensor, rows: slice, columns: slice) -> Tensor:
+        """The last layer's, from unfolded features [C',n]."""
+        weight, bias = self.layer
+        if self.powers is None or self.slope is None:
+            return torch.addmm(bias[:, None], weight, full)
+        slope = self.slope[0, 0, rows, columns]
+        least, most = slope.aminmax()
+        steep_weight, steep_bias = self.powers
+        if least == most:  # as nearly everywhere: both layers are one
+            bias, weight = bias + most * steep_bias, weight + most * steep_weight
+            return torch.addmm(bias[:, None], weight, full)
+        powers = torch.addmm(steep_bias[:, None], steep_weight, full)
+        return torch.addmm(bias[:, None], weight, full).addcmul_(powers, slope.reshape(1, -1))
 
 
 def _matrix(layer: nn.Module) -> tuple[Tensor, Tensor]:
@@ -158,8 +193,6 @@ def reconstruct(
     joined = np.empty((images.starts[-1], 0, 0), np.float32)
     for scale in reversed(range(len(contexts))):
         slope = None if slopes is None else slopes[scale]
-        if slope is not None:
-            slope = functional.avg_pool2d(slope, network.config.fold, ceil_mode=True)
         names = list(images.planes)
         predict = BlockPredictor(network, scale, names, contexts[scale].shared, slope)
         joined = _scale(network, predict, images, around, scale, joined)

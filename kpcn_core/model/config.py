@@ -8,6 +8,7 @@ from kpcn_core.errors import InvalidWeights
 from kpcn_core.features import COMPONENTS, PLANES
 
 RESIDUAL, UNET = "residual", "unet"
+FEATURES, KERNELS = "features", "kernels"
 # What can be read of one component, and of all of them together.
 COMPONENT_PLANES = (
     "color", "color_variance", "albedo", "albedo_variance", "normal", "normal_variance",
@@ -34,7 +35,10 @@ class ModelConfig:
             costs a quarter, and sees twice as far.
         scales: of the reconstruction, each half the resolution of the one before.
         window_blocks: residual blocks that follow the gathering of frames (§3.3).
-        specialization: residual blocks of the loss specialization module (§4.3).
+        asymmetry: where lambda enters. "features": a specialization module changes what kernels are
+            predicted from (§4.3). "kernels": it changes the kernels themselves, of irradiance and
+            specular only, which a CPU computes anew far sooner; needs a U-Net.
+        specialization: residual blocks of the specialization module, where lambda enters features.
         encoders: source-aware encoders (§3.2): name to the input planes it reads.
     """
 
@@ -46,6 +50,7 @@ class ModelConfig:
     fold: int = 1
     scales: int = 3
     window_blocks: int = 3
+    asymmetry: str = FEATURES
     specialization: int = 2
     encoders: Mapping[str, tuple[str, ...]] = field(
         default_factory=lambda: {"kpcn": COMPONENT_PLANES}
@@ -62,6 +67,7 @@ class ModelConfig:
                 f"they must be for {', '.join(COMPONENTS)}."
             )
         self._check_trunk()
+        self._check_asymmetry()
         self._check_encoders()
 
     def _check_trunk(self) -> None:
@@ -79,6 +85,18 @@ class ModelConfig:
             raise InvalidWeights(
                 f"Network config: trunk 'residual' has one kernel predictor for all components; "
                 f"their kernels must be equal; got {dict(self.kernels)}."
+            )
+
+    def _check_asymmetry(self) -> None:
+        if self.asymmetry not in (FEATURES, KERNELS):
+            raise InvalidWeights(
+                f"Network config: lambda cannot enter '{self.asymmetry}'; it can enter "
+                f"{FEATURES} or {KERNELS}."
+            )
+        if self.asymmetry == KERNELS and self.trunk != UNET:
+            raise InvalidWeights(
+                f"Network config: trunk '{self.trunk}' has one kernel predictor for all "
+                f"components; lambda must enter {FEATURES}, not {KERNELS}."
             )
 
     def _check_encoders(self) -> None:

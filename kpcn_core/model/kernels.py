@@ -19,8 +19,7 @@ class KernelPredictor(nn.Module):
     def __init__(self, channels: int, outputs: int, fold: int) -> None:
         super().__init__()
         self.fold = fold
-        # Half of the channels a pixel: unfolding the logits themselves would be far dearer.
-        width = channels if fold == 1 else channels // 2
+        width = self.width(channels, fold)
         self.unfold = (
             nn.Identity()
             if fold == 1
@@ -30,6 +29,12 @@ class KernelPredictor(nn.Module):
         # All logits equal at first: training starts from box filters instead of random kernels.
         nn.init.zeros_(self.logits.weight)
         nn.init.zeros_(self.logits.bias)
+
+    @staticmethod
+    def width(channels: int, fold: int) -> int:
+        """How many numbers a pixel the last layer reads."""
+        # Half of the channels: unfolding the logits themselves would be far dearer.
+        return channels if fold == 1 else channels // 2
 
     def unfolded(self, features: Tensor) -> Tensor:
         """What the last layer reads [B,C',H,W]."""

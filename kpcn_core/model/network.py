@@ -11,12 +11,12 @@ from kpcn_core import features
 from kpcn_core.errors import UnknownName
 from kpcn_core.features import COMPONENTS, PLANES, Component
 from kpcn_core.features_pyramid import scales as pyramid
-from kpcn_core.model.config import RESIDUAL, ModelConfig
+from kpcn_core.model.config import KERNELS, RESIDUAL, ModelConfig
 from kpcn_core.model.encoder import Encoder
-from kpcn_core.model.kernels import KernelLayer, KernelPredictor
+from kpcn_core.model.kernels import KernelLayer, KernelPredictor, layer_logits
 from kpcn_core.model.multiscale import ScaleWeight
 from kpcn_core.model.residual import ResidualStack
-from kpcn_core.model.specialization import Specialization, SpecializationBlock
+from kpcn_core.model.specialization import KernelPowers, Specialization, SpecializationBlock
 from kpcn_core.model.temporal import Context, TemporalFeatures
 from kpcn_core.model.unet import UNet
 from kpcn_core.ops.kernels import with_mask, without_mask
@@ -25,6 +25,8 @@ from kpcn_core.ops.pyramid import JOIN_LOGITS, interpolating_join_masked, join
 # Components with little noise, and the logit that their kernels' centres start from.
 SHARP = ("emission", "albedo")
 SHARPNESS = 4.0
+# The others: what lambda is about, where it enters the kernels.
+NOISY = ("irradiance", "specular")
 
 Origin = tuple[int, int]  # row and column
 Logits = dict[str, Tensor]  # component -> [B,k*k,h,w]
@@ -57,7 +59,7 @@ class Network(nn.Module):
             TemporalFeatures(width, config.window_blocks, fold) for width in config.channels
         )
         self.specialization = nn.ModuleList(
-            Specialization(width, config.specialization, fold) for width in config.channels
+            self._specialization(scale) for scale in range(len(config.channels))
         )
         self.alpha = ScaleWeight() if self.apart else None
         # The layers of a U-Net all follow a ReLU, which halves the variance, and none skips it.
@@ -145,6 +147,11 @@ class Network(nn.Module):
         Only the kernels of the centre frame are predicted from that: how much the other frames
         count is then a matter of the joint softmax, and a new lambda costs no more in a window.
         """
+        if self.config.asymmetry == KERNELS:
+            return [
+                context._replace(slope=slope)
+                for context, slope in zip(contexts, slopes, strict=True)
+            ]
         return [
             context._replace(
                 shared=_of(self.specialization, scale)(
@@ -165,25 +172,58 @@ class Network(nn.Module):
         Returns:
             Component to logits; of a U-Net also component + ".join" to those of `join`.
         """
-        found = _of(self.centre, scale)(context.shared)
-        return self._by_name(found, scale, names, centre=True)
+        module, slope = _of(self.centre, scale), context.slope
+        assert isinstance(module, KernelPredictor)
+        full = module.unfolded(context.shared)
+        every = layer_logits(full, module.logits.weight, module.logits.bias)
+        found = self._by_name(every, scale, names, centre=True)
+        if slope is None:
+            return found
+        return found | {
+            name: found[name] + slope * layer_logits(full, *power)
+            for name, power in self.powers(scale).items()
+        }
+
+    def powers(self, scale: int) -> dict[str, tuple[Tensor, Tensor]]:
+        """The layer of a scale's `KernelPowers`: output of the `layout` to its weight and bias."""
+        module, rows = _of(self.specialization, scale), self._powered(scale)
+        assert isinstance(module, KernelPowers)
+        weights, biases = (
+            torch.split(part, list(rows.values()))
+            for part in (module.powers.weight, module.powers.bias)
+        )
+        return dict(zip(rows, zip(weights, biases, strict=True), strict=True))
+
+    def outputs(self, scale: int, names: Sequence[str]) -> list[str]:
+        """Names in the `layout` of a U-Net: the kernels of some components, then their joins."""
+        joins = [f"{name}.join" for name in names] if scale < self.config.scales - 1 else []
+        return [*names, *joins]
 
     def predictor(self, scale: int, names: Sequence[str]) -> tuple[KernelPredictor, Tensor]:
-        """The module behind `logits` of a U-Net, and which of its outputs are of some components.
-
-        Those are in the order of the names: the kernels of each, then the joins of each.
-        """
+        """The module behind `logits` of a U-Net, and where the `outputs` of some components are."""
         layout = self.layout(scale, centre=True)
         every = torch.split(torch.arange(sum(layout.values())), list(layout.values()))
         pieces = dict(zip(layout, every, strict=True))
-        joins = [f"{name}.join" for name in names if f"{name}.join" in pieces]
         module = _of(self.centre, scale)
         assert isinstance(module, KernelPredictor)
-        return module, torch.cat([pieces[name] for name in (*names, *joins)])
+        return module, torch.cat([pieces[output] for output in self.outputs(scale, names)])
+
+    def powers_of(self, scale: int, outputs: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Weight and bias for the `powers` of some outputs; 0 for those that no lambda changes."""
+        powers, layout = self.powers(scale), self.layout(scale, centre=True)
+        like, _ = next(iter(powers.values()))
+        none = {
+            name: (like.new_zeros(count, like.shape[1]), like.new_zeros(count))
+            for name, count in layout.items()
+        }
+        weights, biases = zip(*((none | powers)[name] for name in outputs), strict=True)
+        return torch.cat(weights), torch.cat(biases)
 
     def specialization_blocks(self, scale: int) -> list[SpecializationBlock]:
-        """What `specialize` does at one scale, step by step."""
+        """What `specialize` does to the features of one scale, step by step."""
         module = _of(self.specialization, scale)
+        if isinstance(module, KernelPowers):
+            return []
         assert isinstance(module, Specialization)
         return [block for block in module.blocks if isinstance(block, SpecializationBlock)]
 
@@ -212,7 +252,10 @@ class Network(nn.Module):
         layout = self.layout(scale, centre)
         rows = list(layout.values())
         pieces = zip(layout, torch.split(weight, rows), torch.split(bias, rows), strict=True)
-        return {name: KernelLayer(full, *piece) for name, *piece in pieces}
+        layers = {name: KernelLayer(full, *piece) for name, *piece in pieces}
+        if not centre or context.slope is None:
+            return layers
+        return layers | _steered(layers, self.powers(scale), context.slope)
 
     def _by_name(self, found: Tensor, scale: int, names: Sequence[str], centre: bool) -> Logits:
         if self.apart:
@@ -297,11 +340,23 @@ class Network(nn.Module):
             layout |= {f"{name}.join": JOIN_LOGITS for name in COMPONENTS}
         return layout
 
+    def _powered(self, scale: int) -> dict[str, int]:
+        """The part of the `layout` that lambda changes, where it enters the kernels."""
+        layout = self.layout(scale, centre=True)
+        return {name: layout[name] for name in layout if name.split(".")[0] in NOISY}
+
+    def _specialization(self, scale: int) -> Specialization | KernelPowers:
+        config, width = self.config, self.config.channels[scale]
+        if config.asymmetry != KERNELS:
+            return Specialization(width, config.specialization, config.fold)
+        read = KernelPredictor.width(width, config.fold)
+        return KernelPowers(read, sum(self._powered(scale).values()))
+
     def _start_as_identity(self) -> None:
         """Modules that are trained later change nothing until then."""
         later = chain(self.temporal.modules(), self.specialization.modules())
         for module in later:
-            if isinstance(module, TemporalFeatures | SpecializationBlock):
+            if isinstance(module, TemporalFeatures | SpecializationBlock | KernelPowers):
                 module.start_as_identity()
         if self.alpha is not None:
             self.alpha.start_at_half()
@@ -324,6 +379,22 @@ class Network(nn.Module):
                 if f"{name}.join" in biases:
                     # The mean of the fine image itself, and all of its detail.
                     biases[f"{name}.join"][-2:] = SHARPNESS
+
+
+def _steered(
+    layers: Mapping[str, KernelLayer],
+    powers: Mapping[str, tuple[Tensor, Tensor]],
+    slope: Tensor,
+) -> dict[str, KernelLayer]:
+    """Layers whose logits have log(lambda) [B,1,H,W] times their powers added."""
+    full = next(iter(layers.values())).features
+    wider = torch.cat([full, slope * full, slope], dim=1)
+    return {
+        name: KernelLayer(
+            wider, torch.cat([layers[name].weight, weight, bias[:, None]], 1), layers[name].bias
+        )
+        for name, (weight, bias) in powers.items()
+    }
 
 
 def _of(modules: nn.ModuleList, scale: int) -> nn.Module:

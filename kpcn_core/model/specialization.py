@@ -1,10 +1,12 @@
-"""Loss specialization (paper §4.3, Fig. 8): features, given how conservative kernels shall be."""
+"""Loss specialization (paper §4.3, Fig. 8): how conservative kernels shall be, pixel by pixel."""
 
 import math
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from kpcn_core.model.kernels import layer_logits
 
 MAX_ASYMMETRY = 10.0  # networks are trained for 1 to this (paper §4.3)
 
@@ -57,6 +59,32 @@ class SpecializationBlock(nn.Module):
         inner = self.first(functional.relu(features)) + self.slope(log_asymmetry)
         change: Tensor = self.second(functional.relu(inner))
         return features + log_asymmetry * change
+
+
+class KernelPowers(nn.Module):
+    """Multiplies the weight of each tap by lambda to a power of its own, before the softmax.
+
+    So log(lambda) times that power is added to its logit. The powers are predicted from what the
+    logits are predicted from; that, and the kernels that have no powers, can be kept. At
+    lambda = 1 nothing changes, whatever its weights.
+
+    Args:
+        channels: what the last layer of the `KernelPredictor` reads.
+        outputs: numbers a pixel, one for each of its outputs that lambda changes.
+    """
+
+    def __init__(self, channels: int, outputs: int) -> None:
+        super().__init__()
+        self.powers = nn.Linear(channels, outputs)
+
+    def start_as_identity(self) -> None:
+        """Set the weights so that no lambda changes anything."""
+        nn.init.zeros_(self.powers.weight)
+        nn.init.zeros_(self.powers.bias)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Unfolded features [B,C,H,W] -> powers [B,outputs,H,W]."""
+        return layer_logits(features, self.powers.weight, self.powers.bias)
 
 
 def log_asymmetry(asymmetry: float | Tensor, image: Tensor) -> Tensor:

@@ -22,10 +22,13 @@ class Context(NamedTuple):
     Attributes:
         shared: features of the window, at the pixels of the centre frame [B,C,h,w].
         links: of every frame, what is added to those for its kernels [B,C,h,w]; of the centre, 0.
+        slope: log(lambda) of the centre's kernels at every pixel [B,1,H,W]; None where lambda is 1
+            or has changed the features.
     """
 
     shared: Tensor
     links: list[Tensor]
+    slope: Tensor | None = None
 
     def of(self, frame: int) -> Tensor:
         """Features that a frame's kernels are predicted from."""
