@@ -40,6 +40,17 @@ class Layers(NamedTuple):
     pyramid: blocks.Pyramid | None
 
 
+def planes(
+    network: Network, parts: Mapping[str, Component], aovs: Mapping[str, Tensor], encoder: str
+) -> list[Tensor]:
+    """What the network reads of a frame; arguments as of `encode`."""
+    alignment = network.config.alignment
+    grown = {name: _padded_component(part, alignment) for name, part in parts.items()}
+    guides = {name: padded(aov, alignment) for name, aov in aovs.items()}
+    found = network.planes(grown, guides, encoder)
+    return [level.contiguous(memory_format=torch.channels_last) for level in found]
+
+
 def encode(
     network: Network, parts: Mapping[str, Component], aovs: Mapping[str, Tensor], encoder: str
 ) -> list[Tensor]:
@@ -51,12 +62,7 @@ def encode(
         aovs: its AOVs [B,C,H,W].
         encoder: name of the encoder.
     """
-    alignment = network.config.alignment
-    grown = {name: _padded_component(part, alignment) for name, part in parts.items()}
-    guides = {name: padded(aov, alignment) for name, aov in aovs.items()}
-    planes = network.planes(grown, guides, encoder)
-    ordered = [level.contiguous(memory_format=torch.channels_last) for level in planes]
-    return network.encode(ordered, encoder)
+    return network.encode(planes(network, parts, aovs, encoder), encoder)
 
 
 def gather(

@@ -59,6 +59,7 @@ LAYERS = (
     {
         "worker",
         "adaptive",
+        "bench",
         "export",
         "farm",
         "install",

@@ -24,6 +24,7 @@ COMMANDS = {
     "models": ("kpcn_core.cli.models", "List the networks that ship, and how they were trained."),
     "render": ("kpcn_core.cli.render", "Render a Mitsuba scene with every AOV."),
     "adaptive": ("kpcn_core.cli.adaptive", "Render, with samples where the denoised image errs."),
+    "bench": ("kpcn_core.cli.bench", "Time every stage of a frame on this machine."),
     "doctor": ("kpcn_core.cli.doctor", "Say what works here, what is missing, how to mend it."),
     "install": ("kpcn_core.cli.install", "Make Nuke find its plugin, and the plugin this Python."),
     "export": ("kpcn_core.cli.export", "Write the network for Nuke's Inference or Houdini's ONNX."),

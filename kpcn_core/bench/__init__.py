@@ -1,0 +1,1 @@
+"""`kpcn bench`: how long every stage of a frame takes here, and how long it would have to take."""

@@ -1,0 +1,226 @@
+"""What a frame goes through, one step after another, and the whole of it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from kpcn_core import exr, inference, oidn
+from kpcn_core.bench import work
+from kpcn_core.bench.frames import like, synthetic
+from kpcn_core.bench.work import Work
+from kpcn_core.composite import output
+from kpcn_core.denoiser import Denoiser, Encoded, EncodedFrame
+from kpcn_core.exr_further import read_further
+from kpcn_core.features import reads_split
+from kpcn_core.frame import Frame
+from kpcn_core.model.temporal import Context
+from kpcn_core.prepared import motion_of, prepare
+from kpcn_core.settings import DEFAULT_MEMORY, Settings
+
+STEEP = 2.0  # the other lambda
+DENOISE, ANOTHER_LAMBDA, THROUGH = "denoise", "another lambda", "EXR to EXR"
+PEERS: dict[str, dict[str, object]] = {
+    "high": {"quality": "high"},
+    "fast": {"quality": "fast"},
+    "prefiltered": {"quality": "high", "clean_aux": True},
+}
+
+
+class Step(NamedTuple):
+    """Something to time.
+
+    Attributes:
+        name: row of the table.
+        run: does it.
+        work: what it must do at least, where that is known.
+    """
+
+    name: str
+    run: Callable[[], object]
+    work: Work | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """A denoiser with frames of a kind.
+
+    Attributes:
+        denoiser: what is measured.
+        height: pixels.
+        width: pixels.
+        window: how many frames are looked at for each, odd.
+        layers: how many further layers are filtered.
+        max_memory: see `Settings`.
+    """
+
+    denoiser: Denoiser
+    height: int
+    width: int
+    window: int = 1
+    layers: int = 0
+    max_memory: int = DEFAULT_MEMORY
+
+    @cached_property
+    def frame(self) -> Frame:
+        """One of the frames; all are alike."""
+        return synthetic(self.height, self.width, self.layers)
+
+    @property
+    def settings(self) -> Settings:
+        """How it is denoised."""
+        return Settings(like=like(self.layers), encoder="kpcn", max_memory=self.max_memory)
+
+    @property
+    def in_one_piece(self) -> bool:
+        """Whether a frame is one tile, so that its stages follow one another."""
+        need = self.denoiser.network.bytes_per_pixel * self.height * self.width
+        return need <= self.max_memory
+
+    def denoise(self, frame: Frame | None = None) -> Frame:
+        """What each frame of a sequence costs: one is encoded, and the window around one filtered.
+
+        The features of all others are there already.
+        """
+        frame, settings = frame or self.frame, self.settings
+        if self.window > 1:
+            new = self.denoiser.encode(frame, settings)
+            return self.denoiser.render(self._around(new), settings)
+        return self.denoiser.denoise(
+            frame, like=settings.like, encoder=settings.encoder, max_memory=self.max_memory
+        )
+
+    def encoded(self) -> Encoded:
+        """A window whose features are kept."""
+        return self._around(self.denoiser.encode(self.frame, self.settings))
+
+    def _around(self, centre: EncodedFrame) -> Encoded:
+        return self.denoiser.window([centre] * self.window, self.window // 2)
+
+
+@torch.inference_mode()
+def stages(case: Case) -> Iterator[Step]:
+    """The stages of a frame that is one tile, in their order, with what each must do."""
+    network, device, frame, settings = (
+        case.denoiser.network, case.denoiser.device, case.frame, case.settings,
+    )  # fmt: skip
+    bare = work.without_numbers(network)
+    encoder, trunk = network.encoders[settings.encoder], network.trunk
+    split = reads_split(network.planes_of(settings.encoder))
+    prepared = prepare(frame, split, settings.riders, device)
+    planes = inference.planes(network, prepared.parts, prepared.aovs, settings.encoder)
+    encoded = [encoder(level) for level in planes]
+    features = network.encode(planes, settings.encoder)
+    centre, frames = case.window // 2, [features] * case.window
+    motion = motion_of([prepared] * case.window, centre)
+    contexts = inference.gather(network, frames, motion, centre)
+    window = [prepared.images] * case.window
+    around = inference.around(network, contexts, window, motion, centre)
+    layers = inference.layers(network, prepared.images)
+    filtered = inference.render(network, contexts, layers, around)
+    images = [tensor for image in prepared.images.values() for tensor in image]
+    counts = {name: image.radiance.shape[1] + 1 for name, image in prepared.images.items()}
+    shapes = [Context(work.shapes([one.shared])[0], work.shapes(one.links)) for one in contexts]
+
+    yield Step(
+        "components",
+        lambda: prepare(frame, split, settings.riders, device),
+        work.moved(*prepared.aovs.values(), *images),
+    )
+    yield Step(
+        "input planes",
+        lambda: inference.planes(network, prepared.parts, prepared.aovs, settings.encoder),
+        work.moved(*images, *planes),
+    )
+    yield Step(
+        "encoder",
+        lambda: [encoder(level) for level in planes],
+        work.convolutions(bare, lambda: _each(bare.encoders[settings.encoder], planes)),
+    )
+    yield Step(
+        "trunk",
+        lambda: [trunk(level) for level in encoded],
+        work.convolutions(bare, lambda: _each(bare.trunk, encoded)),
+    )
+    if case.window > 1:
+        yield Step("motion", lambda: motion_of([prepared] * case.window, centre))
+        yield Step(
+            "combiner",
+            lambda: inference.gather(network, frames, motion, centre),
+            work.combiner(bare, frames, motion, centre),
+        )
+        others = [index for index in range(case.window) if index != centre]
+        yield Step(
+            "kernels of the other frames",
+            lambda: inference.around(network, contexts, window, motion, centre),
+            work.kernels(bare, shapes, counts, others),
+        )
+    yield Step(
+        "pyramids",
+        lambda: inference.layers(network, prepared.images),
+        work.moved(*images, *images),
+    )
+    yield Step(
+        "kernels and joins",
+        lambda: inference.render(network, contexts, layers, around),
+        work.kernels(bare, shapes, counts),
+    )
+    yield Step(
+        "compositing",
+        lambda: output(prepared, settings, filtered),
+        work.moved(*filtered.values(), prepared.aovs["color"]),
+    )
+
+
+def wholes(case: Case) -> Iterator[Step]:
+    """A frame denoised, and denoised again for another lambda."""
+    yield Step(DENOISE, case.denoise)
+    if case.in_one_piece:
+        kept = case.encoded()
+        case.denoiser.render(kept, case.settings, STEEP)  # from here on, nothing is gathered
+        yield Step(ANOTHER_LAMBDA, lambda: case.denoiser.render(kept, case.settings, STEEP))
+
+
+def files(case: Case, folder: Path) -> Iterator[Step]:
+    """From EXR to EXR."""
+    source, target = folder / f"noisy-{case.layers}.exr", folder / "clean.exr"
+    exr.write_frame(source, case.frame, overwrite=True, layers=case.frame.layers)
+    patterns = like(case.layers)
+
+    def read() -> Frame:
+        return read_further(exr.read(source), patterns)[0]
+
+    def write(frame: Frame) -> None:
+        exr.write(target, frame, ("color",), overwrite=True)
+
+    clean = read()
+    yield Step("read", read)
+    yield Step("write", lambda: write(clean))
+    yield Step(THROUGH, lambda: write(case.denoise(read())))
+
+
+def peer(case: Case, name: str, folder: Path) -> Iterator[Step]:
+    """Open Image Denoise in one of its modes, on the CPU, with the same frame and the same file.
+
+    Args:
+        case: gives the frame; its denoiser is not used.
+        name: one of `PEERS`.
+        folder: see `files`, which must have been there before.
+    """
+    how, source = PEERS[name], folder / f"noisy-{case.layers}.exr"
+
+    def through() -> None:
+        clean = oidn.denoise(exr.read(source), **how)  # type: ignore[arg-type]
+        exr.write(folder / "clean.exr", clean, ("color",), overwrite=True)
+
+    yield Step(DENOISE, lambda: oidn.denoise(case.frame, **how))  # type: ignore[arg-type]
+    yield Step(THROUGH, through)
+
+
+def _each(module: torch.nn.Module, levels: list[Tensor]) -> None:
+    for level in work.shapes(levels):
+        module(level)
