@@ -55,7 +55,7 @@ class Gathered(NamedTuple):
     Attributes:
         contexts: features of the window.
         others: what its other frames add to the centre.
-        layers: what the centre's kernels are applied to.
+        layers: what the centre's kernels are applied to, and what of that is finished.
     """
 
     contexts: list[Context]
@@ -317,10 +317,10 @@ class Denoiser:
             encoded.gathered = None  # where memory ended, there is none for what was kept
             return self._gather(encoded, region)
         if encoded.gathered is None:
-            encoded.gathered = self._gather(encoded, region)
+            encoded.gathered = self._gather(encoded, region, keep=True)
         return encoded.gathered
 
-    def _gather(self, encoded: Encoded, region: Region) -> Gathered:
+    def _gather(self, encoded: Encoded, region: Region, keep: bool = False) -> Gathered:
         """A region of the window's features, and what its other frames add to the centre."""
         fold, centre = self.network.config.fold, encoded.centre
         gain = encoded.frames[centre].prepared.gain
@@ -337,7 +337,7 @@ class Denoiser:
         origins = [origin(region, other) for other in regions]
         contexts = inference.gather(self.network, features_of, motion, centre, origins)
         others = inference.around(self.network, contexts, images, motion, centre, origins)
-        return Gathered(contexts, others, inference.layers(self.network, images[centre]))
+        return Gathered(contexts, others, inference.layers(self.network, images[centre], keep))
 
     def _room(self, frame: Frame, like: Sequence[Tensor]) -> list[Tensor]:
         """Empty features of a whole frame."""

@@ -33,11 +33,13 @@ class Layers(NamedTuple):
         size: height and width, pixels.
         images: component to its image, grown to what the network reads.
         pyramid: the same for `blocks`; None where those cannot be used.
+        finished: components that no lambda changes, once they were filtered; None keeps none.
     """
 
     size: tuple[int, int]
     images: Mapping[str, Image]
     pyramid: blocks.Pyramid | None
+    finished: dict[str, Tensor] | None
 
 
 def planes(
@@ -100,16 +102,23 @@ def around(
     return neighbours(network, contexts, images, pyramids, centre, origins)
 
 
-def layers(network: Network, images: Mapping[str, Image]) -> Layers:
-    """Make the components of a frame ready for `render`; the same for every lambda."""
+def layers(network: Network, images: Mapping[str, Image], keep: bool = False) -> Layers:
+    """Make the components of a frame ready for `render`; the same for every lambda.
+
+    Args:
+        network: predicts the kernels.
+        images: component to its image.
+        keep: also keep what `render` makes that no lambda changes, for the next one.
+    """
     config = network.config
     first = next(iter(images.values())).radiance
     height, width = first.shape[-2:]
     grown = _padded_images(images, config.alignment)
     if not blocks.usable(network, first):
-        return Layers((height, width), grown, None)
+        return Layers((height, width), grown, None, {} if keep else None)
     scales = {name: image.pyramid(config.scales) for name, image in grown.items()}
-    return Layers((height, width), grown, blocks.pyramid(network, scales))
+    pyramid = blocks.pyramid(network, scales)
+    return Layers((height, width), grown, pyramid, {} if keep else None)
 
 
 def render(
@@ -133,15 +142,21 @@ def render(
     """
     alignment, scales = network.config.alignment, network.config.scales
     slopes = None if slope is None else slope_pyramid(_grown(slope, alignment), scales)
+    finished = images.finished or {}
+    wanted = [name for name in images.images if name not in finished]
     if images.pyramid is None:
         if slopes is not None:
             contexts = network.specialize(contexts, slopes)
-        filtered = reconstruct(network, contexts, images.images, others)
+        asked = {name: images.images[name] for name in wanted}
+        filtered = reconstruct(network, contexts, asked, others)
     else:
-        joined = blocks.reconstruct(network, contexts, images.pyramid, others, slopes)
+        pyramid = images.pyramid.of(wanted)
+        joined = blocks.reconstruct(network, contexts, pyramid, others, slopes)
         filtered = {name: without_mask(image) for name, image in joined.items()}
+    if images.finished is not None:
+        images.finished.update((name, filtered[name]) for name in network.unsteered & set(filtered))
     height, width = images.size
-    return {name: image[..., :height, :width] for name, image in filtered.items()}
+    return {name: image[..., :height, :width] for name, image in (finished | filtered).items()}
 
 
 def _padded_images(images: Mapping[str, Image], alignment: int) -> dict[str, Image]:

@@ -4,6 +4,8 @@ The logits of a block stay in the processor's cache between the layer that makes
 kernels that use them. Needs the extra "cpu" (`ops.compiler`).
 """
 
+import math
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, product
 from typing import NamedTuple
@@ -59,7 +61,9 @@ class Pyramid(NamedTuple):
 class BlockPredictor:
     """Specialization and `KernelPredictor` of one scale, for blocks of one image.
 
-    All their layers see single pixels; here they are products of matrices.
+    All their layers see single pixels; here they are products of matrices, the biases of the last
+    ones a column for a channel of ones. What a block needs is there again for the next one: fresh
+    memory costs more than the products.
 
     Args:
         network: whose modules are used.
@@ -78,74 +82,91 @@ class BlockPredictor:
         slope: Tensor | None,
     ) -> None:
         predictor, chosen = network.predictor(scale, names)
-        self.layer = predictor.logits.weight[chosen], predictor.logits.bias[chosen]
-        self.unfold = (
-            _matrix(predictor.unfold[0]) if isinstance(predictor.unfold, nn.Sequential) else None
-        )
-        self.blocks = [
-            (_matrix(block.first), block.slope.weight.flatten(1), _matrix(block.second))
-            for block in network.specialization_blocks(scale)
-        ]
-        self.powers = (
-            network.powers_of(scale, network.outputs(scale, names))
-            if network.config.asymmetry == KERNELS
-            else None
-        )
+        self.layer = _matrix(predictor.logits.weight[chosen], predictor.logits.bias[chosen])
+        self.unfold = predictor.unfold[0] if isinstance(predictor.unfold, nn.Sequential) else None
+        self.blocks = network.specialization_blocks(scale)
         self.features, self.slope, self.fold = features[0].permute(1, 2, 0), slope, predictor.fold
-        # Its mean, where it enters features that stand for several pixels.
-        self.folded_slope = (
-            functional.avg_pool2d(slope, self.fold, ceil_mode=True)
-            if self.blocks and slope is not None
-            else None
-        )
+        self.folded_slope = self.powers = None
+        if slope is not None and self.blocks:
+            # Its mean, as features stand for several pixels.
+            self.folded_slope = functional.avg_pool2d(slope, self.fold, ceil_mode=True)
+        elif slope is not None and network.config.asymmetry == KERNELS:
+            self.powers = _matrix(*network.powers_of(scale, network.outputs(scale, names)))
+        self.rooms = Rooms()
 
     def __call__(self, rows: slice, columns: slice) -> Tensor:
-        """Logits [outputs,h,w] of the image's rows and columns."""
-        from kpcn_core.ops.compiled import unfold_block
-
+        """Logits [outputs,h,w] of the image's rows and columns, until the thread's next call."""
         near = [slice(side.start // self.fold, side.stop // self.fold) for side in (rows, columns)]
         part = self.features[near[0], near[1]]
-        height, width, channels = part.shape
-        pixels = part.reshape(-1, channels).t()
+        pixels = part.reshape(-1, part.shape[2]).t()
         if self.folded_slope is not None:
             slope = self.folded_slope[0, 0, near[0], near[1]]
             pixels = self._specialized(pixels, slope.reshape(1, -1))
         size = rows.stop - rows.start, columns.stop - columns.start
-        if self.unfold is None:
-            full = pixels.relu()
-        else:
-            folded = torch.addmm(*self.unfold, pixels).view(-1, height, width)
-            full = folded.new_empty(len(folded) // 4, *size)
-            unfold_block(folded.numpy(), full.numpy())
+        full = self._unfolded(pixels, size)
         return self._logits(full.flatten(1), rows, columns).view(-1, *size)
 
     def _specialized(self, pixels: Tensor, slope: Tensor) -> Tensor:
         """`Specialization` of features [C,n], by log(lambda) [1,n]."""
-        for first, weight, second in self.blocks:
-            inner = torch.addmm(*first, pixels.relu()).addmm_(weight, slope).relu_()
-            pixels = pixels + torch.addmm(*second, inner).mul_(slope)
+        for block in self.blocks:
+            inner = _pointwise(block.first, pixels.relu())
+            inner.addmm_(block.slope.weight.flatten(1), slope).relu_()
+            pixels = pixels + _pointwise(block.second, inner).mul_(slope)
         return pixels
 
+    def _unfolded(self, pixels: Tensor, size: tuple[int, int]) -> Tensor:
+        """What the last layer reads, and a channel of ones, of features [C,n] -> [C'+1,h,w]."""
+        from kpcn_core.ops.compiled import unfold_block
+
+        full = self.rooms.get("full", self.layer.shape[1], *size)
+        if self.unfold is None:
+            torch.clamp(pixels.view(-1, *size), min=0.0, out=full[:-1])
+            full[-1] = 1.0
+            return full
+        assert isinstance(self.unfold, nn.Conv2d)
+        assert self.unfold.bias is not None
+        folded = self.rooms.get("folded", self.unfold.out_channels, size[0] // 2, size[1] // 2)
+        torch.mm(self.unfold.weight.flatten(1), pixels, out=folded.flatten(1))
+        unfold_block(folded.numpy(), self.unfold.bias.numpy(), full.numpy())
+        return full
+
     def _logits(self, full: Tensor, rows: slice, columns: slice) -> Tensor:
-        """The last layer's, from unfolded features [C',n]."""
-        weight, bias = self.layer
+        """The last layer's, from unfolded features [C'+1,n]."""
+        logits = self.rooms.get("logits", len(self.layer), full.shape[1])
         if self.powers is None or self.slope is None:
-            return torch.addmm(bias[:, None], weight, full)
+            return torch.mm(self.layer, full, out=logits)
         slope = self.slope[0, 0, rows, columns]
         least, most = slope.aminmax()
-        steep_weight, steep_bias = self.powers
         if least == most:  # as nearly everywhere: both layers are one
-            bias, weight = bias + most * steep_bias, weight + most * steep_weight
-            return torch.addmm(bias[:, None], weight, full)
-        powers = torch.addmm(steep_bias[:, None], steep_weight, full)
-        return torch.addmm(bias[:, None], weight, full).addcmul_(powers, slope.reshape(1, -1))
+            return torch.mm(self.layer + most * self.powers, full, out=logits)
+        powers = self.rooms.get("powers", len(self.layer), full.shape[1])
+        torch.mm(self.powers, full, out=powers)
+        return torch.mm(self.layer, full, out=logits).addcmul_(powers, slope.reshape(1, -1))
 
 
-def _matrix(layer: nn.Module) -> tuple[Tensor, Tensor]:
-    """Bias [C,1] and weight [C,C'] of a layer that sees single pixels."""
-    assert isinstance(layer, nn.Conv2d)
+class Rooms(threading.local):
+    """Memory that a thread uses again and again."""
+
+    def __init__(self) -> None:
+        self.rooms: dict[str, Tensor] = {}
+
+    def get(self, name: str, *size: int) -> Tensor:
+        """Float32 of this size, holding anything; the same memory for the same name."""
+        length = math.prod(size)
+        if name not in self.rooms or len(self.rooms[name]) < length:
+            self.rooms[name] = torch.empty(length)
+        return self.rooms[name][:length].view(size)
+
+
+def _matrix(weight: Tensor, bias: Tensor) -> Tensor:
+    """A layer, for features that are followed by a channel of ones."""
+    return torch.cat([weight, bias[:, None]], dim=1)
+
+
+def _pointwise(layer: nn.Conv2d, pixels: Tensor) -> Tensor:
+    """A layer that sees single pixels [C,n]."""
     assert layer.bias is not None
-    return layer.bias[:, None], layer.weight.flatten(1)
+    return torch.addmm(layer.bias[:, None], layer.weight.flatten(1), pixels)
 
 
 def usable(network: Network, image: Tensor) -> bool:

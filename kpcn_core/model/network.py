@@ -282,6 +282,11 @@ class Network(nn.Module):
         joined = join(high, low, self.alpha(high[:, :3], low[:, :3]))
         return with_mask(joined, joined.isfinite().all(dim=1, keepdim=True))
 
+    @property
+    def unsteered(self) -> frozenset[str]:
+        """Components that no lambda changes."""
+        return frozenset(SHARP if self.config.asymmetry == KERNELS else ())
+
     def planes_of(self, encoder: str) -> tuple[str, ...]:
         """Names of the planes that an encoder reads."""
         if encoder not in self.config.encoders:

@@ -28,17 +28,25 @@ BIAS, MANTISSA = np.int32(127), np.int32(23)
 
 
 @compiled
-def unfold_block(folded: Floats, out: Floats) -> None:
-    """ReLU of `pixel_shuffle` by 2: [4*C,h,w] -> [C,2*h,2*w]."""
+def unfold_block(folded: Floats, bias: Floats, out: Floats) -> None:
+    """ReLU of `pixel_shuffle` by 2, and a channel of ones: [4*C,h,w] -> [C+1,2*h,2*w].
+
+    Args:
+        folded: a layer's result without its bias.
+        bias: of that layer [4*C].
+        out: the result.
+    """
     channels, height, width = out.shape
-    for channel in range(channels):
+    for channel in range(channels - 1):
         for y in range(height):
-            even = folded[4 * channel + 2 * (y % 2), y // 2]
-            odd = folded[4 * channel + 2 * (y % 2) + 1, y // 2]
+            first = 4 * channel + 2 * (y % 2)
+            even, odd = folded[first, y // 2], folded[first + 1, y // 2]
+            even_bias, odd_bias = bias[first], bias[first + 1]
             found = out[channel, y]
             for i in range(width // 2):
-                found[2 * i] = max(even[i], ZERO)
-                found[2 * i + 1] = max(odd[i], ZERO)
+                found[2 * i] = max(even[i] + even_bias, ZERO)
+                found[2 * i + 1] = max(odd[i] + odd_bias, ZERO)
+    out[channels - 1] = ONE
 
 
 @compiled
