@@ -8,8 +8,14 @@ from typing import Any, TypeVar, cast
 log = logging.getLogger(__name__)
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-# Other threads run meanwhile; sums may be reordered; divisions by 0 are not looked for.
-OPTIONS = {"nogil": True, "fastmath": True, "error_model": "numpy"}
+# Other threads run meanwhile; divisions by 0 are not looked for. Sums keep their order: a process
+# that compiles and one that finds the code on disk link other copies of the inner functions; an
+# order of its own in each made their pixels differ.
+OPTIONS = {
+    "nogil": True,
+    "fastmath": {"contract", "nnan", "ninf", "nsz"},
+    "error_model": "numpy",
+}
 
 
 def installed() -> bool:
