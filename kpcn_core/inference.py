@@ -150,7 +150,7 @@ def render(
         asked = {name: images.images[name] for name in wanted}
         filtered = reconstruct(network, contexts, asked, others)
     else:
-        pyramid = images.pyramid.of(wanted)
+        pyramid = images.pyramid.of([name for name in images.pyramid.planes if name in wanted])
         joined = blocks.reconstruct(network, contexts, pyramid, others, slopes)
         filtered = {name: without_mask(image) for name, image in joined.items()}
     if images.finished is not None:

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from kpcn_core.features import COMPONENTS
+from kpcn_core.features import COMPONENTS, LIGHT
 from kpcn_core.model import blocks
 from kpcn_core.model.config import FEATURES, KERNELS
-from kpcn_core.model.network import NOISY, Network
+from kpcn_core.model.network import Network
 from kpcn_core.model.reconstruction import (
     Image,
     Shares,
@@ -114,7 +114,7 @@ def test_blocks_specialize_as_the_module_does(fold: int, where: str, painted: bo
     for name in COMPONENTS:
         assert_close(found[name], expected[name], rtol=1e-5, atol=1e-5, equal_nan=True)
         changed = not torch.allclose(found[name], symmetric[name], atol=1e-3, equal_nan=True)
-        assert changed == (where == FEATURES or name in NOISY)
+        assert changed == (where == FEATURES or name in LIGHT)
 
 
 @torch.inference_mode()

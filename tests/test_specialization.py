@@ -8,9 +8,9 @@ from torch import nn
 from torch.nn import functional
 from torch.testing import assert_close
 
-from kpcn_core.features import COMPONENTS
+from kpcn_core.features import COMPONENTS, LIGHT
 from kpcn_core.model.config import KERNELS
-from kpcn_core.model.network import NOISY, Network
+from kpcn_core.model.network import Network
 from kpcn_core.model.specialization import Specialization, SpecializationBlock, log_asymmetry
 from kpcn_core.model.temporal import Context
 from tests.networks import random_network, small_config
@@ -106,7 +106,7 @@ def test_powers_of_lambda_multiply_the_weight_of_each_tap() -> None:
         assert_close(
             steep[name].exp(), plain[name].exp() * math.exp(2.0) ** power, rtol=1e-4, atol=0
         )
-    assert set(network.powers(0)) == {*NOISY, *(f"{name}.join" for name in NOISY)}
+    assert set(network.powers(0)) == {*LIGHT, *(f"{name}.join" for name in LIGHT)}
     for name in set(plain) - set(network.powers(0)):
         assert_close(steep[name], plain[name], rtol=0, atol=0)
 

@@ -185,11 +185,13 @@ def usable(network: Network, image: Tensor) -> bool:
 def pyramid(network: Network, images: Mapping[str, Sequence[Tensor]]) -> Pyramid:
     """Components with their masks, at every scale [1,C+1,h,w] finest first, as blocks need them."""
     margin = max(network.config.kernels.values()) // 2
+    # What lambda changes is first, so that `Pyramid.of` it is a part of the same memory.
+    names = sorted(images, key=lambda name: name in network.unsteered)
     levels = [
         functional.pad(torch.cat([one[0] for one in scale]), [margin] * 4).numpy()
-        for scale in zip(*images.values(), strict=True)
+        for scale in zip(*(images[name] for name in names), strict=True)
     ]
-    return Pyramid({name: one[0].shape[1] for name, one in images.items()}, levels, margin)
+    return Pyramid({name: images[name][0].shape[1] for name in names}, levels, margin)
 
 
 def reconstruct(

@@ -36,8 +36,8 @@ class ModelConfig:
         scales: of the reconstruction, each half the resolution of the one before.
         window_blocks: residual blocks that follow the gathering of frames (§3.3).
         asymmetry: where lambda enters. "features": a specialization module changes what kernels are
-            predicted from (§4.3). "kernels": it changes the kernels themselves, of irradiance and
-            specular only, which a CPU computes anew far sooner; needs a U-Net.
+            predicted from (§4.3). "kernels": it changes the kernels themselves, all but the
+            albedo's, which a CPU computes anew far sooner; needs a U-Net.
         specialization: residual blocks of the specialization module, where lambda enters features.
         encoders: source-aware encoders (§3.2): name to the input planes it reads.
     """

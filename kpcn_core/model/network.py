@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from kpcn_core import features
 from kpcn_core.errors import UnknownName
-from kpcn_core.features import COMPONENTS, PLANES, Component
+from kpcn_core.features import COMPONENTS, LIGHT, PLANES, Component
 from kpcn_core.features_pyramid import scales as pyramid
 from kpcn_core.model.config import KERNELS, RESIDUAL, ModelConfig
 from kpcn_core.model.encoder import Encoder
@@ -25,8 +25,6 @@ from kpcn_core.ops.pyramid import JOIN_LOGITS, interpolating_join_masked, join
 # Components with little noise, and the logit that their kernels' centres start from.
 SHARP = ("emission", "albedo")
 SHARPNESS = 4.0
-# The others: what lambda is about, where it enters the kernels.
-NOISY = ("irradiance", "specular")
 
 Origin = tuple[int, int]  # row and column
 Logits = dict[str, Tensor]  # component -> [B,k*k,h,w]
@@ -285,7 +283,7 @@ class Network(nn.Module):
     @property
     def unsteered(self) -> frozenset[str]:
         """Components that no lambda changes."""
-        return frozenset(SHARP if self.config.asymmetry == KERNELS else ())
+        return frozenset({*COMPONENTS} - {*LIGHT} if self.config.asymmetry == KERNELS else ())
 
     def planes_of(self, encoder: str) -> tuple[str, ...]:
         """Names of the planes that an encoder reads."""
@@ -348,7 +346,7 @@ class Network(nn.Module):
     def _powered(self, scale: int) -> dict[str, int]:
         """The part of the `layout` that lambda changes, where it enters the kernels."""
         layout = self.layout(scale, centre=True)
-        return {name: layout[name] for name in layout if name.split(".")[0] in NOISY}
+        return {name: layout[name] for name in layout if name.split(".")[0] in LIGHT}
 
     def _specialization(self, scale: int) -> Specialization | KernelPowers:
         config, width = self.config, self.config.channels[scale]
