@@ -66,3 +66,14 @@ class NoisyScene:
         step[0] = SPEED
         depth = np.ones((1, *self.size), np.float32)
         return {"depth": depth, "forward": step, "backward": -step}
+
+
+class QuietScene(NoisyScene):
+    """The same of a renderer that does not say how noisy it is."""
+
+    gives_variance = False
+
+    def render(
+        self, samples: int | SamplingMap, seed: int, progress: Progress | None = None
+    ) -> Accumulation:
+        return replace(super().render(samples, seed, progress), deviation={})

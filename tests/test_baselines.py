@@ -23,6 +23,7 @@ from training.config import BASELINES, BatchConfig, OptimizerConfig, RunConfig, 
 from training.dataset import Dataset, Recipe
 from training.errors import InvalidConfig
 from training.fit import CHECKPOINT, fit
+from training.mixture import Mixture
 from training.networks import network_of
 from training.release import averaged_network, read_checkpoint, release
 from training.rendering import ReferenceGoal, render
@@ -77,7 +78,9 @@ def changed(before: Mapping[str, Tensor], after: nn.Module) -> set[str]:
 
 def batch_of(data: Dataset, trunk: str = "unet", *, future: bool = True) -> Batch:
     config = BatchConfig(size=2, crop=32, reach=2, future=future)
-    stream = Batches(data, config, {"kpcn": small_config(trunk).encoders["kpcn"]}, seed=3)
+    stream = Batches(
+        Mixture([data]), config, {"kpcn": small_config(trunk).encoders["kpcn"]}, seed=3
+    )
     found = (stream.batch(step) for step in range(20))
     return next(one for one in found if one.centre and (one.centre + 1 < len(one.window)) == future)
 
@@ -245,7 +248,7 @@ def test_a_baseline_starts_from_nothing_else(data: Dataset, direct: Path, tmp_pa
 
 def test_windows_of_past_frames_have_no_others(data: Dataset) -> None:
     stream = Batches(
-        data, BatchConfig(size=1, crop=32, reach=2, future=False), {"k": ("color",)}, 1
+        Mixture([data]), BatchConfig(size=1, crop=32, reach=2, future=False), {"k": ("color",)}, 1
     )
     lengths = {(one.centre, len(one.window)) for one in map(stream.batch, range(12))}
     assert lengths == {(1, 2), (2, 3)}

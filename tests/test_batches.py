@@ -26,6 +26,7 @@ from training.config import BatchConfig
 from training.dataset import Dataset, Recipe
 from training.errors import InvalidConfig, InvalidDataset
 from training.losses import trust
+from training.mixture import Mixture
 from training.rendering import ReferenceGoal, render
 from training.stages import save_batch
 from training.views import REFERENCE
@@ -41,7 +42,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 def batches_of(dataset: Dataset, config: BatchConfig = CONFIG, start: int = 0) -> Batches:
-    return Batches(dataset, config, ENCODERS[UNET], seed=1, start=start)
+    return Batches(Mixture([dataset]), config, ENCODERS[UNET], seed=1, start=start)
 
 
 def with_encoder(batches: Batches, encoder: str) -> Batch:
@@ -71,7 +72,7 @@ def same(first: Batch, second: Batch) -> bool:
 @pytest.mark.parametrize("trunk", [RESIDUAL, UNET])
 def test_a_batch_is_what_its_encoder_reads(dataset: Dataset, trunk: str) -> None:
     network = random_network(trunk)
-    batches = Batches(dataset, CONFIG, ENCODERS[trunk], seed=1)
+    batches = Batches(Mixture([dataset]), CONFIG, ENCODERS[trunk], seed=1)
     seen = set()
     for step in range(12):
         batch = batches.batch(step)
@@ -93,7 +94,7 @@ def test_the_stream_resumes_at_any_step_with_any_number_of_workers(
     found = list(islice(DataLoader(late, batch_size=None, num_workers=workers), 3))
     expected = list(islice(batches_of(dataset, config), 6))[3:]
     assert all(same(*pair) for pair in zip(found, expected, strict=True))
-    other = Batches(dataset, config, ENCODERS[UNET], seed=2).batch(3)
+    other = Batches(Mixture([dataset]), config, ENCODERS[UNET], seed=2).batch(3)
     assert len(other.window) != len(expected[0].window) or not same(expected[0], other)
 
 
@@ -103,7 +104,7 @@ def test_views_rendered_meanwhile_join_the_stream(tmp_path: Path) -> None:
     next(stream)
     make_dataset(tmp_path, range(1, 4))
     list(islice(stream, 3))
-    assert len(batches.dataset.training) == 3
+    assert len(batches.mixture.training) == 3
 
 
 def test_the_noisy_input_is_an_unbiased_estimate_of_the_reference(dataset: Dataset) -> None:
@@ -200,7 +201,7 @@ def test_views_without_frames_around_them_give_no_windows(tmp_path: Path) -> Non
     dataset = Dataset(tmp_path)
     assert len(batches_of(dataset).batch(0).window) == 1
     with pytest.raises(
-        InvalidDataset, match=r"has 0 frames before and after.*Render with `--reach`"
+        InvalidDataset, match=r"have 0 frames before and after.*Render with `--reach`"
     ):
         batches_of(dataset, WINDOWS).batch(0)
 

@@ -23,6 +23,7 @@ from training.error_batches import ErrorBatches
 from training.error_stage import ErrorStage, map_error
 from training.errors import InvalidConfig
 from training.fit import CHECKPOINT, fit
+from training.mixture import Mixture
 from training.pairs import CLEANING, Pairs
 from training.release import averaged_network, averaged_predictor, read_checkpoint, release
 from training.schedule import Budget
@@ -100,7 +101,7 @@ def test_pairs_are_kept_and_made_again_when_the_denoiser_changes(
 
 def test_batches_depend_on_the_step_alone(data: Path, config: TrainingConfig, run: Path) -> None:
     batches = [
-        ErrorBatches(Dataset(data), pairs_of(config, run), config.batches, 1).batch(step)
+        ErrorBatches(Mixture([Dataset(data)]), pairs_of(config, run), config.batches, 1).batch(step)
         for step in (3, 3, 4)
     ]
     for one, other in zip(batches[0], batches[1], strict=True):
@@ -113,7 +114,7 @@ def test_the_loss_falls(data: Path, config: TrainingConfig, run: Path) -> None:
     torch.manual_seed(config.run.seed)
     stage = ErrorStage(config, Budget(STEPS, None), run)
     big = replace(config.batches, size=16)
-    batch = ErrorBatches(Dataset(data), pairs_of(config, run), big, 99).batch(0)
+    batch = ErrorBatches(Mixture([Dataset(data)]), pairs_of(config, run), big, 99).batch(0)
     before = stage.loss(batch)
     stage.load_state_dict(read_checkpoint(run / CHECKPOINT)["state_dict"])
     assert stage.loss(batch) < 0.8 * before

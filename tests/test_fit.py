@@ -27,6 +27,7 @@ from training.config import BatchConfig, OptimizerConfig, RunConfig, TrainingCon
 from training.dataset import Dataset
 from training.errors import InvalidConfig, TrainingDiverged
 from training.fit import CHECKPOINT, fit
+from training.mixture import Mixture
 from training.release import averaged_network, read_checkpoint, release
 from training.schedule import Budget, learning_rate
 from training.stages import Stage
@@ -73,7 +74,7 @@ def rows(run: Path, column: str) -> dict[int, float]:
 
 def batch_of(data: Path, config: BatchConfig, trunk: str = UNET) -> Batch:
     encoders = {"kpcn": ENCODERS[trunk]["kpcn"]}
-    return Batches(Dataset(data), config, encoders, seed=9).batch(0)
+    return Batches(Mixture([Dataset(data)]), config, encoders, seed=9).batch(0)
 
 
 def stop_after(steps: int) -> Callable[[], bool]:

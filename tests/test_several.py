@@ -20,6 +20,7 @@ from training.config import TrainingConfig
 from training.dataset import Dataset
 from training.errors import InvalidConfig
 from training.fit import CHECKPOINT, fit
+from training.mixture import Mixture
 from training.release import averaged_network, read_checkpoint
 from training.schedule import Budget
 
@@ -111,7 +112,7 @@ def test_accumulated_parts_take_the_course_of_the_whole(
 
 def test_parts_of_a_batch_are_its_patches(data: Path, config: Path) -> None:
     loaded = configs.load(str(config))
-    batches = Batches(Dataset(data), loaded.batches, loaded.network.encoders, seed=1)
+    batches = Batches(Mixture([Dataset(data)]), loaded.batches, loaded.network.encoders, seed=1)
     for step in range(3):
         parts = [batches.batch(step, part, 2) for part in range(2)]
         for one, *halves in zip(tensors(batches.batch(step)), *map(tensors, parts), strict=True):

@@ -2,18 +2,26 @@
 
 from pathlib import Path
 
-from tests.noisy_scene import NoisyScene
+from tests.noisy_scene import NoisyScene, QuietScene
 from training.dataset import Dataset, Recipe
 from training.rendering import ReferenceGoal, render
 
 RECIPE = Recipe(
     generator="noisy scene 1", renderer="gamma noise", spp=(2, 2, 4, 8), reach=1, around=(4, 8)
 )
+QUIET = Recipe(generator="noisy scene 1", renderer="without variance", spp=(2, 4))
 GOAL = ReferenceGoal(spp=128)
 
 
 def make_dataset(folder: Path, seeds: range = range(4)) -> Dataset:
     """Render the views of some seeds; seed 0 is held out."""
     for _ in render(folder, seeds, NoisyScene, RECIPE, GOAL):
+        pass
+    return Dataset(folder)
+
+
+def make_quiet_dataset(folder: Path, seeds: range) -> Dataset:
+    """The same of a renderer that gives neither variance nor frames around."""
+    for _ in render(folder, seeds, QuietScene, QUIET, GOAL):
         pass
     return Dataset(folder)

@@ -55,16 +55,9 @@ def adapt(
             return None
     dataset = Dataset(folder)
     name = encoder or dataset.manifest.recipe.renderer.split()[0]
-    config = adaptation(base, start, name, _given(dataset))
+    if not dataset.aovs:
+        raise InvalidDataset(f"{dataset.folder}: no frame to learn from.")
+    config = adaptation(base, start, name, dataset.aovs)
     fit(config, folder, run, budget, device=device, stop=stop, tell=tell)
     release(run / CHECKPOINT, output, f"kpcn-train adapt, {len(dataset.training)} frames")
     return name
-
-
-def _given(dataset: Dataset) -> set[str]:
-    """The AOVs and twins that all views have."""
-    views = [*dataset.training, *dataset.validation]
-    if not views:
-        raise InvalidDataset(f"{dataset.folder}: no frame to learn from.")
-    corner = slice(0, 1)
-    return set.intersection(*(set(view.aovs(list(view.spp), corner, corner)) for view in views))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -14,9 +15,9 @@ from kpcn_core.features import Component
 from kpcn_core.ops.trajectory import trajectories
 from training.augmentation import Aovs, Variation
 from training.config import BatchConfig
-from training.dataset import Dataset
-from training.errors import InvalidConfig, InvalidDataset
+from training.errors import InvalidConfig
 from training.losses import trust
+from training.mixture import Mixture
 from training.patches import Corners, select_from, uniform
 from training.views import MOTION, REFERENCE, View
 
@@ -89,7 +90,8 @@ class Batches(IterableDataset[Batch]):
     """An endless stream of batches that depends only on the views, the seed and the step.
 
     So training resumes at any step with the batch that would have come next, and any number of
-    loader workers gives the same stream. Views that are rendered meanwhile join every so often.
+    loader workers gives the same stream. A batch is for one encoder, and of one data set, whose
+    views give all that this encoder reads. Views that are rendered meanwhile join every so often.
 
     A batch may come in parts: `accumulate` of them one after the other, each shared by `world`
     processes, of which this is number `rank`. All parts together are the patches of the whole.
@@ -97,7 +99,7 @@ class Batches(IterableDataset[Batch]):
 
     def __init__(
         self,
-        dataset: Dataset,
+        mixture: Mixture,
         config: BatchConfig,
         encoders: Mapping[str, tuple[str, ...]],
         seed: int,
@@ -108,24 +110,24 @@ class Batches(IterableDataset[Batch]):
         rank: int = 0,
     ) -> None:
         self.accumulate, self.world, self.rank = accumulate, world, rank
-        self.dataset = dataset
+        self.mixture = mixture
         self.config = config
         self.encoders = encoders
         self.seed = seed
         self.start = start
-        self._corners: dict[int, Corners] = {}
+        self._corners: dict[Path, Corners] = {}
         self._gains: dict[tuple[object, ...], float] = {}
 
     def __iter__(self) -> Iterator[Batch]:
         worker = get_worker_info()
         first, stride = (worker.id, worker.num_workers) if worker else (0, 1)
-        self.dataset.rescan()
+        self.mixture.rescan()
         scanned = self.start
         item = self.start * self.accumulate + first
         while True:
             step, piece = divmod(item, self.accumulate)
             if step - scanned >= self.config.rescan_steps:
-                self.dataset.rescan()
+                self.mixture.rescan()
                 scanned = step
             part = piece * self.world + self.rank
             yield self.batch(step, part, self.accumulate * self.world)
@@ -134,9 +136,11 @@ class Batches(IterableDataset[Batch]):
     def batch(self, step: int, part: int = 0, parts: int = 1) -> Batch:
         """The batch of a step, or one of its equal parts."""
         generator = np.random.default_rng([self.seed, step])
-        views = self._usable(self.dataset.training)
         encoder = str(generator.choice(list(self.encoders), p=self._shares()))
         planes = self.encoders[encoder]
+        only = self.config.only.get(encoder)
+        usable = self.mixture.usable(encoder, planes, self.config.reach, only)
+        views = self._fitting(self.mixture.choose(usable, generator))
         split = features.reads_split(planes)
         offsets = self._offsets(generator)
         chosen = [views[index] for index in generator.integers(len(views), size=self.config.size)]
@@ -152,7 +156,6 @@ class Batches(IterableDataset[Batch]):
         ]
         centre = offsets.index(0)
         clean = _stacked([patch.clean for patch in patches], merged)
-        self._check_planes(encoder, planes, frames[centre], split)
         whole = [features.components(aovs, gain, split=False) for aovs in (clean, frames[centre])]
         return Batch(
             encoder,
@@ -163,17 +166,6 @@ class Batches(IterableDataset[Batch]):
             whole[0]["specular"],
             whole[1]["specular"],
         )
-
-    def _check_planes(
-        self, encoder: str, planes: tuple[str, ...], aovs: Mapping[str, Tensor], split: bool
-    ) -> None:
-        lacking = sorted(set(planes) - features.available_planes(aovs, split))
-        if lacking:
-            raise InvalidDataset(
-                f"{self.dataset.folder}: encoder '{encoder}' reads {', '.join(lacking)}, which the "
-                f"views of {self.dataset.manifest.recipe.renderer} do not give. Train another "
-                f"encoder on them: set its share in [batches.shares], and this one's to 0."
-            )
 
     def _shares(self) -> list[float]:
         """The part of the batches that each encoder gets."""
@@ -219,11 +211,6 @@ class Batches(IterableDataset[Batch]):
         """The buffers that the centre frame may take; not more samples than its neighbours have."""
         if not self.config.reach:
             return view.spp
-        if view.reach < self.config.reach:
-            raise InvalidDataset(
-                f"{view.path}: has {view.reach} frames before and after the centre; [batches] "
-                f"reach = {self.config.reach} asks for more. Render with `--reach`."
-            )
         most = sum(view.around[1].values())
         return {name: count for name, count in view.spp.items() if count <= most}
 
@@ -232,7 +219,7 @@ class Batches(IterableDataset[Batch]):
 
         Kept, because it costs as much as everything else about a patch.
         """
-        key = (view.seed, *buffers)
+        key = (view.path, *buffers)
         if key not in self._gains:
             color = torch.from_numpy(view.color(buffers))[None]
             self._gains[key] = float(features.exposure(color))
@@ -249,16 +236,12 @@ class Batches(IterableDataset[Batch]):
 
     def corners(self, view: View) -> Corners:
         """Top and left of the patches of a view that are chosen by content."""
-        if view.seed not in self._corners:
+        if view.path not in self._corners:
             generator = np.random.default_rng([self.seed, view.seed, 1])
-            self._corners[view.seed] = select_from(view, self.config.crop, generator)
-        return self._corners[view.seed]
+            self._corners[view.path] = select_from(view, self.config.crop, generator)
+        return self._corners[view.path]
 
-    def _usable(self, views: Sequence[View]) -> Sequence[View]:
-        if not views:
-            raise InvalidDataset(
-                f"{self.dataset.folder}: no view to train on. Render some with `kpcn-train render`."
-            )
+    def _fitting(self, views: Sequence[View]) -> Sequence[View]:
         smallest = min(min(view.size) for view in views)
         if self.config.crop > smallest:
             raise InvalidConfig(

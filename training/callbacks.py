@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 from training.config import TrainingConfig
-from training.dataset import Dataset
+from training.mixture import Mixture
 from training.schedule import Budget
 from training.stages import Stage
 from training.start import history
@@ -49,10 +49,10 @@ class Ending(Callback):
 class Checkpoints(Callback):
     """Saves everything every few minutes and at the end, so that any loss of time is small."""
 
-    def __init__(self, path: Path, config: TrainingConfig, dataset: Dataset) -> None:
+    def __init__(self, path: Path, config: TrainingConfig, mixture: Mixture) -> None:
         self.path = path
         self.config = config
-        self.dataset = dataset
+        self.mixture = mixture
         self.saved = time.monotonic()
 
     def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
@@ -70,13 +70,18 @@ class Checkpoints(Callback):
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Add what a release wants to tell."""
-        manifest = self.dataset.manifest
         checkpoint["kpcn"] = {
             "config": asdict(self.config),
-            "recipe": asdict(manifest.recipe),
-            "licence": manifest.licence,
-            "data": manifest.digest(),
-            "views": len(self.dataset.training),
+            "data": [
+                {
+                    "name": dataset.name,
+                    "recipe": asdict(dataset.manifest.recipe),
+                    "licence": dataset.manifest.licence,
+                    "sha256": dataset.manifest.digest(),
+                    "views": len(dataset.training),
+                }
+                for dataset in self.mixture.datasets
+            ],
             "device": str(pl_module.device),
             "start": history(self.config),
         }
@@ -191,6 +196,7 @@ class Pictures(Callback):
         if batch_idx or not boards or not isinstance(batch, Sample):
             return
         assert isinstance(pl_module, Stage)
-        shown = picture(pl_module.network, batch, pl_module.encoder, pl_module.device)
+        encoder = pl_module.encoder_of(batch)
+        shown = picture(pl_module.network, batch, encoder, pl_module.device)
         for board in boards:
             board.experiment.add_image(f"validation/{batch.label}", shown, trainer.global_step)

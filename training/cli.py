@@ -187,7 +187,7 @@ def patches(data: Path, pictures: Path, config: str, workers: int) -> None:
 
 
 @main.command()
-@click.argument("data", type=FOLDER)
+@click.argument("data", type=FOLDER, nargs=-1, required=True)
 @click.argument("run", type=FOLDER)
 @click.option("--config", default="compact", show_default=True, help="A name or a TOML file.")
 @click.option("--start", help="Weights to start a new run from, by name or path.")
@@ -200,7 +200,7 @@ def patches(data: Path, pictures: Path, config: str, workers: int) -> None:
 @click.option("--precision", type=click.Choice(PRECISIONS), default="single", show_default=True)
 @click.option("--workers", type=click.IntRange(0), default=0, show_default=True)
 def fit(
-    data: Path,
+    data: tuple[Path, ...],
     run: Path,
     config: str,
     start: str | None,
@@ -213,17 +213,28 @@ def fit(
     precision: str,
     workers: int,
 ) -> None:
-    """Train on DATA, with logs and checkpoints in RUN; goes on from RUN's checkpoint."""
+    """Train on DATA, one folder or several; logs and checkpoints go to RUN, the last folder.
+
+    Goes on from RUN's checkpoint. Of several data sets each encoder learns from those that give all
+    that it reads.
+
+    \b
+    Example:
+      kpcn-train fit mitsuba cycles run --max-time 90m
+    """
     from dataclasses import replace
 
     import torch
 
     from kpcn_core.device import choose_device
     from training.config import load
+    from training.dataset import MANIFEST
     from training.fit import fit as run_fit
     from training.schedule import Budget, session_clock
     from training.signals import stop_requests
 
+    if (run / MANIFEST).exists():
+        raise click.UsageError(f"{run} is a data set. Name a folder for the run after the data.")
     if threads:
         torch.set_num_threads(threads)
     chosen = load(config)
@@ -388,7 +399,7 @@ def adapt(
 @click.argument("data", type=FOLDER)
 @click.argument("run", type=FOLDER)
 @click.option("--spp", type=SampleCounts(), default="2,4,8,16,32", show_default=True)
-@click.option("--encoder", default="kpcn", show_default=True)
+@click.option("--encoder", default="", help="Which one reads.  [default: the first that can]")
 def validate(data: Path, run: Path, spp: tuple[int, ...], encoder: str) -> None:
     """SMAPE of RUN's averaged weights on the held-out views of DATA, before and after."""
     from training.dataset import Dataset

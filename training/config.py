@@ -31,6 +31,10 @@ class BatchConfig:
         crop: side of a patch, a multiple of the network's fold.
         uniform: part of the patches that lie anywhere; the others are chosen by content.
         shares: encoder to how often it gets a batch, relative to the others; 1 if not given.
+        data: data set, by the name of its folder, to how often its views are chosen, relative to
+            those of the others; 1 if not given.
+        only: encoder to the only data sets that it learns from; if not given, from all that give
+            what it reads.
         reach: frames before and after the centre that a window has at most; 0 for single frames.
         future: whether it has any after the centre.
         exposure_error: the exposure is off by up to 2 to the power of this.
@@ -42,6 +46,8 @@ class BatchConfig:
     crop: int = 96
     uniform: float = 0.2
     shares: Mapping[str, float] = field(default_factory=dict)
+    data: Mapping[str, float] = field(default_factory=dict)
+    only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     reach: int = 0
     future: bool = True
     exposure_error: float = 0.5
@@ -257,16 +263,19 @@ def _check_stage(config: TrainingConfig, where: str) -> None:
 
 def _check_shares(config: TrainingConfig, where: str) -> None:
     shares, encoders = config.batches.shares, config.network.encoders
-    unknown = sorted(set(shares) - set(encoders))
-    if unknown:
-        raise InvalidConfig(
-            f"{where}: [batches.shares] has {', '.join(unknown)}, which [network.encoders] lacks; "
-            f"it has {', '.join(encoders)}."
-        )
+    for table, given in (("shares", shares), ("only", config.batches.only)):
+        unknown = sorted(set(given) - set(encoders))
+        if unknown:
+            raise InvalidConfig(
+                f"{where}: [batches.{table}] has {', '.join(unknown)}, which [network.encoders] "
+                f"lacks; it has {', '.join(encoders)}."
+            )
     if min(shares.values(), default=0.0) < 0 or not any(shares.get(one, 1.0) for one in encoders):
         raise InvalidConfig(
             f"{where}: [batches.shares] = {dict(shares)} must be 0 or more, and not all 0."
         )
+    if min(config.batches.data.values(), default=0.0) < 0:
+        raise InvalidConfig(f"{where}: [batches.data] = {dict(config.batches.data)} is negative.")
 
 
 def _built(kind: type, values: Mapping[str, Any], where: str) -> object:

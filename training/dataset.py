@@ -134,6 +134,7 @@ class Dataset:
     Attributes:
         folder: where it lies.
         manifest: as of the last scan.
+        aovs: what all views have, with `*_mse` twins.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -147,6 +148,13 @@ class Dataset:
         for seed, entry in self.manifest.views.items():
             if seed not in self._views:
                 self._views[seed] = _verified(self.folder / entry.file, seed, entry.sha256)
+        given = [view.aov_names for view in self._views.values()]
+        self.aovs = frozenset.intersection(*given) if given else frozenset()
+
+    @property
+    def name(self) -> str:
+        """That of its folder."""
+        return self.folder.absolute().name
 
     @property
     def training(self) -> list[View]:
@@ -176,4 +184,4 @@ def _verified(path: Path, seed: int, sha256: str) -> View:
             f"{path}: missing, or its bytes are not those in {MANIFEST}. Remove its entry there "
             f"and run `kpcn-train render` again with seed {seed}."
         )
-    return View(path, seed)
+    return View(path, seed, sha256)

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from training.config import BatchConfig
-from training.dataset import Dataset
 from training.errors import InvalidDataset
+from training.mixture import Mixture
 from training.pairs import Pair, Pairs
 from training.patches import uniform
 
@@ -21,9 +21,9 @@ class ErrorBatches(IterableDataset[Pair]):
     """
 
     def __init__(
-        self, dataset: Dataset, pairs: Pairs, config: BatchConfig, seed: int, start: int = 0
+        self, mixture: Mixture, pairs: Pairs, config: BatchConfig, seed: int, start: int = 0
     ) -> None:
-        self.dataset = dataset
+        self.mixture = mixture
         self.pairs = pairs
         self.config = config
         self.seed = seed
@@ -33,19 +33,20 @@ class ErrorBatches(IterableDataset[Pair]):
         step = self.start
         while True:
             if (step - self.start) % self.config.rescan_steps == 0:
-                self.dataset.rescan()
+                self.mixture.rescan()
             yield self.batch(step)
             step += 1
 
     def batch(self, step: int) -> Pair:
         """The batch of a step."""
-        views, side = self.dataset.training, self.config.crop
-        if not views or side > min(min(view.size) for view in views):
+        generator = np.random.default_rng([self.seed, step])
+        views = self.mixture.choose(self.mixture.usable(), generator)
+        side = self.config.crop
+        if side > min(min(view.size) for view in views):
             raise InvalidDataset(
-                f"{self.dataset.folder}: no view to train on of {side} pixels or more, which is "
+                f"{views[0].path.parent}: no view to train on of {side} pixels or more, which is "
                 f"[batches] crop. Render some with `kpcn-train render`."
             )
-        generator = np.random.default_rng([self.seed, step])
         found = []
         for index in generator.integers(len(views), size=self.config.size):
             view, draw = views[index], int(generator.integers(self.pairs.config.draws))

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from importlib.util import find_spec
@@ -18,10 +18,11 @@ from training import validation
 from training.batches import Batch, Batches
 from training.callbacks import Average, Checkpoints, Ending, Patience, Pictures, Report
 from training.config import FIRST, TrainingConfig, check_parts
-from training.dataset import Dataset
 from training.error_batches import ErrorBatches
 from training.error_stage import ErrorStage
 from training.errors import InvalidConfig
+from training.mixture import Mixture, reader
+from training.networks import trained_planes
 from training.pairs import Pair, Pairs
 from training.schedule import Budget
 from training.stages import Stage
@@ -37,7 +38,7 @@ PAIRS = "pairs"
 
 def fit(
     config: TrainingConfig,
-    data: Path,
+    data: Path | Sequence[Path],
     run: Path,
     budget: Budget,
     *,
@@ -52,7 +53,7 @@ def fit(
 
     Args:
         config: the stage and everything about it.
-        data: folder of a data set, which may still grow.
+        data: folder of a data set, or folders of several, which may still grow.
         run: folder of logs and checkpoints.
         budget: steps, seconds or both.
         device: where to compute; None is the CPU.
@@ -72,7 +73,8 @@ def fit(
             the weights of another network.
     """
     check_parts(config, devices, "configuration")
-    dataset = Dataset(data)
+    folders = [data] if isinstance(data, Path) else data
+    mixture = Mixture.opened(folders, config.batches.data)
     checkpoint = run / CHECKPOINT
     if checkpoint.exists():
         _check_same(config, checkpoint)
@@ -89,30 +91,30 @@ def fit(
         Average(config),
         patience,
         Pictures(),
-        Checkpoints(checkpoint, config, dataset),
+        Checkpoints(checkpoint, config, mixture),
     ]
     trainer = _trainer(config, run, budget, device, devices, precision, callbacks)
     trainer.fit(
         stage,
-        datamodule=_data(dataset, config, run, workers),
+        datamodule=_data(mixture, config, run, workers),
         ckpt_path=checkpoint if checkpoint.exists() else None,
         weights_only=False,
     )
     return stage
 
 
-def _data(dataset: Dataset, config: TrainingConfig, run: Path, workers: int) -> LightningDataModule:
+def _data(mixture: Mixture, config: TrainingConfig, run: Path, workers: int) -> LightningDataModule:
     if config.stage != "error":
-        return Data(dataset, config, workers)
-    return ErrorData(dataset, config, Pairs(config.pairs, run / PAIRS, config.run.seed))
+        return Data(mixture, config, workers)
+    return ErrorData(mixture, config, Pairs(config.pairs, run / PAIRS, config.run.seed))
 
 
 class Data(LightningDataModule):
     """Batches from the step that training is at, and held-out images."""
 
-    def __init__(self, dataset: Dataset, config: TrainingConfig, workers: int) -> None:
+    def __init__(self, mixture: Mixture, config: TrainingConfig, workers: int) -> None:
         super().__init__()
-        self.dataset = dataset
+        self.mixture = mixture
         self.config = config
         self.workers = workers
 
@@ -121,7 +123,7 @@ class Data(LightningDataModule):
         assert self.trainer is not None
         config = self.config
         batches = Batches(
-            self.dataset,
+            self.mixture,
             config.batches,
             config.network.encoders,
             config.run.seed,
@@ -134,19 +136,32 @@ class Data(LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[Sample] | list[Sample]:
         """Held-out images; none if none is rendered yet."""
-        run = self.config.run
-        views = self.dataset.validation[: run.validation_views]
-        batches = self.config.batches
-        samples = validation.samples(views, run.validation_spp, batches.reach, batches.future)
+        samples = held_out(self.mixture, self.config)
         return DataLoader(samples, batch_size=None) if samples else []  # type: ignore[arg-type]
+
+
+def held_out(mixture: Mixture, config: TrainingConfig) -> list[Sample]:
+    """Images of each data set to validate with: those that a trained encoder can read."""
+    run, batches = config.run, config.batches
+    encoders = trained_planes(config)
+    several = len(mixture.datasets) > 1
+    found: list[Sample] = []
+    for dataset in mixture.datasets:
+        views = [view for view in dataset.validation if view.reach >= batches.reach]
+        readable = [view for view in views if reader(encoders, view)]
+        found += validation.samples(
+            readable[: run.validation_views], run.validation_spp, batches.reach, batches.future,
+            dataset.name if several else "",
+        )  # fmt: skip
+    return found
 
 
 class ErrorData(LightningDataModule):
     """Batches of pairs from the step that training is at, and whole pairs of held-out views."""
 
-    def __init__(self, dataset: Dataset, config: TrainingConfig, pairs: Pairs) -> None:
+    def __init__(self, mixture: Mixture, config: TrainingConfig, pairs: Pairs) -> None:
         super().__init__()
-        self.dataset = dataset
+        self.mixture = mixture
         self.config = config
         self.pairs = pairs
 
@@ -154,14 +169,15 @@ class ErrorData(LightningDataModule):
         """Called after a checkpoint is loaded, so that the step is known."""
         assert self.trainer is not None
         config, step = self.config, self.trainer.global_step
-        batches = ErrorBatches(self.dataset, self.pairs, config.batches, config.run.seed, step)
+        batches = ErrorBatches(self.mixture, self.pairs, config.batches, config.run.seed, step)
         return DataLoader(batches, batch_size=None)
 
     def val_dataloader(self) -> DataLoader[Pair] | list[Pair]:
         """All pairs of held-out views; none if none is rendered yet."""
         found = [
             Pair._make(image[None] for image in self.pairs.pair(view, index))
-            for view in self.dataset.validation[: self.config.run.validation_views]
+            for dataset in self.mixture.datasets
+            for view in dataset.validation[: self.config.run.validation_views]
             for index in range(self.pairs.config.draws)
         ]
         return DataLoader(found, batch_size=None) if found else []  # type: ignore[arg-type]

@@ -39,3 +39,8 @@ def trained_parts(network: Network | DirectNetwork, config: TrainingConfig) -> l
 def trained_encoders(config: TrainingConfig) -> list[str]:
     """Names of the encoders that get batches; the first is the one to validate with."""
     return [name for name in config.network.encoders if config.batches.share(name) > 0]
+
+
+def trained_planes(config: TrainingConfig) -> dict[str, tuple[str, ...]]:
+    """The same with the planes that they read."""
+    return {name: config.network.encoders[name] for name in trained_encoders(config)}

@@ -26,6 +26,7 @@ from kpcn_core.model.specialization import MAX_ASYMMETRY
 from training.augmentation import Aovs
 from training.batches import choose_buffers
 from training.config import PairConfig
+from training.mixture import lacking
 from training.views import REFERENCE, View
 
 ALL = slice(None)
@@ -68,7 +69,7 @@ class Pairs:
         self.seed = seed
         self.denoiser = Denoiser.load(config.denoiser, device)
         self.trained_with = weights.describe(weights.find(config.denoiser))["sha256"]
-        self._files: dict[int, Any] = {}
+        self._files: dict[Path, Any] = {}
 
     def pair(self, view: View, index: int, rows: slice = ALL, columns: slice = ALL) -> Pair:
         """A part of one of the `config.draws` pairs of a view."""
@@ -78,16 +79,17 @@ class Pairs:
         )
 
     def _file(self, view: View) -> Any:
-        if view.seed not in self._files:
-            path = self.folder / f"{view.seed:06d}.safetensors"
+        if view.path not in self._files:
+            # Views of several data sets may have the same seed.
+            path = self.folder / f"{view.seed:06d}-{view.sha256[:8]}.safetensors"
             identity = json.dumps([asdict(self.config), CLEANING, self.seed, self.trained_with])
             if not (path.is_file() and _made_of(path) == identity):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 made = self._made(view)
                 with replaced(path, overwrite=True) as temporary:
                     temporary.write_bytes(save(made, {"made_of": identity}))
-            self._files[view.seed] = safe_open(path, framework="pt")
-        return self._files[view.seed]
+            self._files[view.path] = safe_open(path, framework="pt")
+        return self._files[view.path]
 
     def _made(self, view: View) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}
@@ -100,7 +102,11 @@ class Pairs:
     def _draw(self, view: View, generator: np.random.Generator) -> Pair:
         """A noisy image of random sample count, source and lambda."""
         buffers = choose_buffers(view.spp, generator)
-        encoders = self.denoiser.network.config.encoders
+        encoders = {
+            name: planes
+            for name, planes in self.denoiser.network.config.encoders.items()
+            if not lacking(planes, view.aov_names)
+        }
         encoder = str(generator.choice(list(encoders), p=_shares(self.config.shares, encoders)))
         noisy = Frame(_read_by(encoders[encoder], view.aovs(buffers)))
         asymmetry = MAX_ASYMMETRY ** generator.uniform()

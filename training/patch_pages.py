@@ -16,6 +16,7 @@ from kpcn_core.picture import Picture, beside, heat, outline, shown
 from training.batches import Batches
 from training.config import TrainingConfig
 from training.dataset import Dataset
+from training.mixture import Mixture
 from training.patches import Corners, importance
 from training.views import REFERENCE, View
 
@@ -73,4 +74,4 @@ def patches_a_second(
 def _batches(dataset: Dataset, config: TrainingConfig) -> Batches:
     # Nothing is rendered meanwhile.
     fixed = replace(config.batches, rescan_steps=1 << 30)
-    return Batches(dataset, fixed, config.network.encoders, config.run.seed)
+    return Batches(Mixture([dataset]), fixed, config.network.encoders, config.run.seed)

@@ -1,5 +1,6 @@
 """From a checkpoint to a weights file that says where it comes from."""
 
+import hashlib
 import json
 from datetime import date
 from pathlib import Path
@@ -93,6 +94,7 @@ def provenance_of(state: dict[str, Any], command: str) -> dict[str, str]:
     """How the weights came to be, for the header of their file."""
     known = state["kpcn"]
     config, steps = known["config"], state["global_step"]
+    data = data_of(known)
     start = {"start": json.dumps(known["start"], sort_keys=True)} if known.get("start") else {}
     return {
         **start,
@@ -100,15 +102,44 @@ def provenance_of(state: dict[str, Any], command: str) -> dict[str, str]:
         "date": date.today().isoformat(),
         "steps": str(steps),
         "samples_seen": str(steps * config["batches"]["size"]),
-        "views": str(known["views"]),
-        "data_sha256": known["data"],
-        "data_licence": known["licence"],
-        "data_recipe": json.dumps(known["recipe"], sort_keys=True),
+        "views": str(sum(each["views"] for each in data)),
+        "data_sha256": _digest([each["sha256"] for each in data]),
+        "data_licence": "; ".join(dict.fromkeys(each["licence"] for each in data)),
+        "data_recipe": json.dumps(_recipes(data), sort_keys=True),
         "device": known["device"],
         "training_config": json.dumps(_portable(config), sort_keys=True),
         "training_command": command,
         "licence": "Apache-2.0",
     }
+
+
+def data_of(known: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a checkpoint says of each data set: name, recipe, licence, sha256, views."""
+    data = known["data"]
+    if isinstance(data, list):
+        return data
+    # Older checkpoints know of one data set.
+    return [
+        {
+            "name": "",
+            "recipe": known["recipe"],
+            "licence": known["licence"],
+            "sha256": data,
+            "views": known["views"],
+        }
+    ]
+
+
+def _digest(hashes: list[str]) -> str:
+    """Of one data set its own; of several SHA-256 over theirs, in their order."""
+    if len(hashes) == 1:
+        return hashes[0]
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+
+def _recipes(data: list[dict[str, Any]]) -> dict[str, Any] | list[dict[str, Any]]:
+    """How the data were made; of several data sets everything about each."""
+    return data[0]["recipe"] if len(data) == 1 else data
 
 
 def _portable(config: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import torch
 from training.config import TrainingConfig
 from training.dataset import Dataset, Manifest, Recipe
 from training.fit import CHECKPOINT, Precision, fit
-from training.networks import trained_encoders
 from training.release import averaged_network, read_checkpoint, release
 from training.renderers.sources import SceneSource
 from training.rendering import ReferenceGoal, render
@@ -110,10 +109,9 @@ def _finish(
     tell(f"{output}, after {clock():.0f} s")
     network = averaged_network(read_checkpoint(run / CHECKPOINT))
     held_out = Dataset(data).validation
-    encoder = trained_encoders(plan.config)[0]
     for view in held_out[: plan.config.run.validation_views]:
         if clock() > plan.seconds:
             break
-        for line in summary(network, samples([view], (8,)), encoder):
+        for line in summary(network, samples([view], (8,))):
             tell(f"seed {view.seed}: {line}")
     return output

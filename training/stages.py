@@ -21,7 +21,8 @@ from training.base_stage import BaseStage, save_tensors
 from training.batches import Batch
 from training.config import TrainingConfig
 from training.losses import gradient_error, smape, structural_error
-from training.networks import network_of, trained_encoders, trained_parts
+from training.mixture import reader
+from training.networks import network_of, trained_parts, trained_planes
 from training.schedule import Budget
 from training.validation import Sample, measure
 
@@ -128,15 +129,16 @@ class Stage(BaseStage[Batch]):
             denoised, reference, noisy, slope, weight, config.epsilon, config.detach
         )
 
-    @property
-    def encoder(self) -> str:
-        """The encoder that validation reads with."""
-        return trained_encoders(self.config)[0]
+    def encoder_of(self, sample: Sample) -> str:
+        """The encoder that validation reads an image with: the first trained one that can."""
+        found = reader(trained_planes(self.config), sample.view)
+        assert found is not None  # images that none can read are not validated with
+        return found
 
     def validation_step(self, sample: Sample, batch_idx: int) -> None:
         """Errors of one held-out image, averaged by Lightning over all with its sample count."""
         for name, (before, after) in measure(
-            self.network, sample, self.encoder, self.device
+            self.network, sample, self.encoder_of(sample), self.device
         ).items():
             for label, value in (("noisy", before), ("denoised", after)):
                 key = f"validation/{sample.label}/{name}/{label}"

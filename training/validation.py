@@ -19,6 +19,7 @@ from training.batches import Shot, nearest_buffers
 from training.dataset import VALIDATION_PERIOD
 from training.errors import InvalidDataset
 from training.losses import smape, trust
+from training.mixture import reader
 from training.views import MOTION, REFERENCE, View
 
 FINAL = "final"
@@ -34,14 +35,16 @@ class Sample(NamedTuple):
     buffers: tuple[str, ...]
     reach: int = 0
     future: bool = True
+    data: str = ""
 
     @property
     def label(self) -> str:
-        """For people, and for the keys of logs."""
+        """For people, and for the keys of logs; with the data set, where there are several."""
+        label = f"{self.data}-{self.spp}spp" if self.data else f"{self.spp}spp"
         if not self.reach:
-            return f"{self.spp}spp"
+            return label
         window = f"window{2 * self.reach + 1}" if self.future else f"past{self.reach}"
-        return f"{self.spp}spp-{window}"
+        return f"{label}-{window}"
 
     @property
     def spp(self) -> int:
@@ -50,11 +53,15 @@ class Sample(NamedTuple):
 
 
 def samples(
-    views: Iterable[View], counts: Iterable[int], reach: int = 0, future: bool = True
+    views: Iterable[View],
+    counts: Iterable[int],
+    reach: int = 0,
+    future: bool = True,
+    data: str = "",
 ) -> list[Sample]:
     """Each view at each sample count, as nearly as its buffers allow."""
     return [
-        Sample(view, _buffers(view, count), reach, future)
+        Sample(view, _buffers(view, count), reach, future, data)
         for view in views
         for count in sorted(set(counts))
     ]
@@ -138,12 +145,17 @@ def _window(
 
 
 def summary(
-    network: Network | DirectNetwork, chosen: Sequence[Sample], encoder: str
+    network: Network | DirectNetwork, chosen: Sequence[Sample], encoder: str = ""
 ) -> Iterator[str]:
     """Mean SMAPE before and after over the samples of each count; a line a component.
 
+    Args:
+        network: what denoises.
+        chosen: the images.
+        encoder: which one reads them; default the first that can.
+
     Raises:
-        InvalidDataset: there is no sample.
+        InvalidDataset: there is no sample, or the encoder reads what they do not give.
     """
     if not chosen:
         raise InvalidDataset(
@@ -151,11 +163,33 @@ def summary(
             f"Render some with `kpcn-train render`."
         )
     for label in dict.fromkeys(sample.label for sample in chosen):
-        errors = [measure(network, one, encoder, CPU) for one in chosen if one.label == label]
+        errors = [
+            measure(network, one, encoder_of(network, one, encoder), CPU)
+            for one in chosen
+            if one.label == label
+        ]
         yield f"{label}, {len(errors)} views: SMAPE noisy -> denoised"
         for name in errors[0]:
             before, after = (fmean(one[name][side] for one in errors) for side in (0, 1))
             yield f"  {name:10} {before:.4f} -> {after:.4f}"
+
+
+def encoder_of(network: Network | DirectNetwork, sample: Sample, wanted: str = "") -> str:
+    """The encoder of a network to read an image with: the one that is wanted, or one that can.
+
+    Raises:
+        InvalidDataset: it cannot.
+    """
+    known = network.config.encoders
+    asked = {wanted: known[wanted]} if wanted in known else known
+    found = reader(asked, sample.view)
+    if found is None or wanted not in ("", found):
+        raise InvalidDataset(
+            f"{sample.view.path}: has {', '.join(sorted(sample.view.aov_names))}, from which "
+            f"encoder '{wanted or ', '.join(known)}' of this network cannot read all it needs. "
+            f"Its encoders: {', '.join(known)}."
+        )
+    return found
 
 
 def _buffers(view: View, count: int) -> tuple[str, ...]:

@@ -93,14 +93,16 @@ class View:
     Attributes:
         path: its file.
         seed: the seed of its scene.
+        sha256: of the file, if it is known.
         size: (height, width).
         spp: name of each noisy buffer to its samples per pixel, rounded.
         around: the same for every other frame, by its distance from the centre in frames.
     """
 
-    def __init__(self, path: Path, seed: int) -> None:
+    def __init__(self, path: Path, seed: int, sha256: str = "") -> None:
         self.path = path
         self.seed = seed
+        self.sha256 = sha256
         try:
             self._file: Any = safe_open(path, framework="numpy")
             self._names = frozenset(self._file.keys())
@@ -131,6 +133,12 @@ class View:
     def reach(self) -> int:
         """How many frames before and after the centre there are."""
         return max(self.around, default=0)
+
+    @property
+    def aov_names(self) -> frozenset[str]:
+        """AOVs that its noisy images have, with their `*_mse` twins."""
+        twins = [f"{aov}_mse" for aov in self._present] if self.has_variance else []
+        return frozenset([*self._present, *twins])
 
     @property
     def has_variance(self) -> bool:
