@@ -12,7 +12,7 @@ BPY_PYTHON ?= python3.11
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt --editable '.[train,report,flow,luxcore,export,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt --editable '.[train,experiments,report,flow,luxcore,export,dev]'
 	touch $@
 
 $(BPY)/installed: tests/bpy.txt

@@ -17,80 +17,20 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
-
 from benchmarks import provenance
-from kpcn_core import exr, metrics, oidn
+from kpcn_core import exr, oidn
 from kpcn_core.atomic import check_writable, replaced
 from kpcn_core.denoiser import Denoiser
 from kpcn_core.frame import Frame, Pixels
 from kpcn_core.provenance import weights_name
 from kpcn_core.sequence_denoiser import SequenceDenoiser
 from kpcn_core.settings import DEFAULT_MODEL
+from training.experiments.static_shots import Row, measured, shot
 
-SIZE = {"resx": "320", "resy": "180"}
-SEED = 1000
 WINDOWS = (1, 3, 5, 7)
 ASYMMETRIES = (1.0, 2.0, 4.0, 10.0)
 OUTPUT = Path(__file__).with_name("windows.json")
 PACKAGES = ("pyoidn", "mitsuba", "torchmetrics", "numpy")
-
-
-@dataclass(frozen=True)
-class Row:
-    """What one way of denoising gives; means over the frames in the middle of the shot.
-
-    Attributes:
-        scene: which.
-        method: how.
-        smape: error against the reference.
-        dssim: likewise.
-        instability: mean DSSIM of adjacent frames (paper Fig. 12).
-        variance: mean over pixels of the relative variance over the frames.
-        bias: mean over pixels of the relative squared difference of the mean to the reference,
-            without what the variance of a mean of so few frames adds to it.
-    """
-
-    scene: str
-    method: str
-    smape: float
-    dssim: float
-    instability: float
-    variance: float
-    bias: float
-
-
-def shot(scene: Path, folder: Path, spp: int, count: int) -> list[Path]:
-    """A static scene rendered with different seeds; what is there already is kept."""
-    paths = [folder / f"{scene.parent.name}_{spp}.{index:04d}.exr" for index in range(count)]
-    missing = [index for index, path in enumerate(paths) if not path.exists()]
-    if missing:
-        from kpcn_core.renderers.mitsuba import MitsubaRenderer
-
-        renderer = MitsubaRenderer.from_file(scene, SIZE)
-        for index in missing:
-            frame = renderer.render(spp, SEED + index).frame()
-            still = np.zeros((2, *frame.size), np.float32)
-            exr.write_frame(paths[index], frame.with_aovs(forward=still, backward=still))
-    return paths
-
-
-def measured(scene: str, method: str, images: Sequence[Pixels], reference: Pixels) -> Row:
-    """All figures of one method."""
-    stack = np.stack(images).astype(np.float64)
-    mean = stack.mean(axis=0)
-    square = np.square(reference.astype(np.float64)) + 1e-2
-    variance = stack.var(axis=0, ddof=1)
-    squared_bias = np.square(mean - reference) - variance / len(stack)
-    return Row(
-        scene,
-        method,
-        smape=statistics.fmean(metrics.smape(image, reference) for image in images),
-        dssim=statistics.fmean(metrics.dssim(image, reference) for image in images),
-        instability=statistics.fmean(metrics.dssim(a, b) for a, b in pairwise(images)),
-        variance=float((variance / square).mean()),
-        bias=float((squared_bias / square).mean()),
-    )
 
 
 def rows(scene: str, paths: Sequence[Path], reference: Pixels, denoiser: Denoiser) -> Iterator[Row]:

@@ -87,6 +87,7 @@ HOMES = {
     "bpy": ("kpcn_core/renderers/cycles*", "training/*", "plugins/blender/*"),
     "pyluxcore": ("kpcn_core/renderers/luxcore*", "training/renderers/luxcore*"),
     "cv2": ("kpcn_core/optical_flow.py",),
+    "matplotlib": ("training/experiments/plots.py",),
     "numba": ("kpcn_core/ops/compiler.py",),
     "onnx": ("kpcn_core/export/onnx.py",),
     "onnxruntime": ("benchmarks/*",),

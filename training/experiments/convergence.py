@@ -19,7 +19,6 @@ from statistics import fmean, median
 
 import torch
 
-from kpcn_core import provenance
 from kpcn_core.atomic import replaced
 from kpcn_core.comparison import markdown
 from kpcn_core.device import choose_device
@@ -28,6 +27,8 @@ from training import validation
 from training.config import TrainingConfig
 from training.dataset import Dataset
 from training.errors import InvalidDataset
+from training.experiments import plots
+from training.experiments.page import PLOT, write_tables
 from training.fit import CHECKPOINT, fit
 from training.release import averaged_network, read_checkpoint
 from training.schedule import Budget
@@ -35,7 +36,7 @@ from training.signals import stop_requests
 from training.validation import FINAL, Sample
 
 METHODS = {"kernels": "single-frame", "direct": "direct"}  # and their stages
-CURVES, TABLE = "curves.csv", "table.md"
+CURVES = "curves.csv"
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,18 @@ def table(rows: Sequence[Row], label: str) -> str:
     return markdown([heading, *lines])
 
 
+def panels(rows: Sequence[Row]) -> Iterator[plots.Panel]:
+    """Error over steps, a panel for each sample count."""
+    for label in dict.fromkeys(row.label for row in rows):
+        found = [row for row in rows if row.label == label]
+        curves = {
+            method: [(row.step, row.denoised) for row in found if row.method == method]
+            for method in METHODS
+        }
+        noisy = f"{label}, noisy {found[0].noisy:.3f}"
+        yield plots.Panel(noisy, ("steps", "SMAPE"), {k: v for k, v in curves.items() if v})
+
+
 def pace(rows: Sequence[Row], method: str) -> float:
     """Seconds a step: the median, which a busy hour of the machine does not change."""
     found = [row.pace for row in rows if row.method == method and math.isfinite(row.pace)]
@@ -208,11 +221,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if stop():
             print("Stopped. Run the same command again to go on.")
     tables = [table(rows, label) for label in dict.fromkeys(row.label for row in rows)]
-    origin = [f"- {key}: {value}" for key, value in provenance.collect(device).items()]
-    text = "\n\n".join([*tables, "\n".join(origin)])
-    print(text)
-    with replaced(options.output / TABLE, overwrite=True) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+    write_tables(options.output, tables, device)
+    plots.draw(options.output / PLOT, *panels(rows))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -19,8 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from kpcn_core import exr, features, provenance, weights
-from kpcn_core.atomic import replaced
+from kpcn_core import exr, features, weights
 from kpcn_core.comparison import markdown
 from kpcn_core.denoiser import Denoiser
 from kpcn_core.device import choose_device
@@ -28,13 +27,14 @@ from kpcn_core.frame import Frame
 from kpcn_core.model.network import Network
 from training import config as configs
 from training.config import TrainingConfig
+from training.experiments import plots
+from training.experiments.page import PLOT, write_tables
 from training.fit import CHECKPOINT, fit
 from training.losses import smape
 from training.release import averaged_network, read_checkpoint, release
 from training.schedule import Budget
 from training.signals import stop_requests
 
-TABLE = "table.md"
 # Standard deviation of the low-pass in pixels: what passes is coarser than the kernels.
 SIGMA = 4.0
 # Ten times more, and alpha was 0 everywhere after 150 steps, where its sigmoid learns no more.
@@ -144,14 +144,18 @@ def table(rows: Sequence[Row]) -> str:
     """Each depth with one and with three scales, as Markdown; the mean over scenes last."""
     scenes = list(dict.fromkeys(row.scene for row in rows))
     parts = [_scene(scene, [row for row in rows if row.scene == scene]) for scene in scenes]
-    by_network: dict[tuple[int, int], list[Row]] = {}
+    return "\n\n".join([*parts, _scene("geometric mean", by_network(rows))])
+
+
+def by_network(rows: Sequence[Row]) -> list[Row]:
+    """Geometric means over the scenes."""
+    found: dict[tuple[int, int], list[Row]] = {}
     for row in rows:
-        by_network.setdefault((row.blocks, row.scales), []).append(row)
-    means = [
-        Row("", blocks, scales, _mean(found, "error"), _mean(found, "coarse_error"))
-        for (blocks, scales), found in by_network.items()
+        found.setdefault((row.blocks, row.scales), []).append(row)
+    return [
+        Row("", blocks, scales, _mean(alike, "error"), _mean(alike, "coarse_error"))
+        for (blocks, scales), alike in found.items()
     ]
-    return "\n\n".join([*parts, _scene("geometric mean", means)])
 
 
 def _mean(rows: Sequence[Row], name: str) -> float:
@@ -197,11 +201,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 print("Stopped. Run the same command again to go on.")
                 return
             networks[blocks] = found
-    origin = [f"- {key}: {value}" for key, value in provenance.collect(device).items()]
-    text = "\n\n".join([table(list(measured(networks, frames, device))), "\n".join(origin)])
-    print(text)
-    with replaced(options.output / TABLE, overwrite=True) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+    rows = list(measured(networks, frames, device))
+    write_tables(options.output, [table(rows)], device)
+    plots.draw(options.output / PLOT, *_panels(by_network(rows)))
+
+
+def _panels(rows: Sequence[Row]) -> list[plots.Panel]:
+    """Means over scenes: error over depth, with and without the coarser scales."""
+    titles = {"error": "SMAPE", "coarse_error": "SMAPE after the low-pass"}
+    return [
+        plots.Panel(
+            "geometric mean of the scenes",
+            ("residual blocks", title),
+            {
+                f"{scales} scales" if scales > 1 else "1 scale": [
+                    (row.blocks, getattr(row, name)) for row in rows if row.scales == scales
+                ]
+                for scales in sorted({row.scales for row in rows} - {0})
+            },
+        )
+        for name, title in titles.items()
+    ]
 
 
 def _parser() -> argparse.ArgumentParser:
