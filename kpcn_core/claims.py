@@ -8,7 +8,7 @@ whole or not at all, and two machines that did write the same frame would write 
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from kpcn_core.fingerprint import beside, is_current
 log = logging.getLogger(__name__)
 
 LEASE = 60.0  # seconds without a sign of life until a claim is void; the same on all machines
+CLAIM = "claim"
 POLL = 1.0  # seconds between two looks at what others are doing
 
 
@@ -31,12 +32,14 @@ class Turn(NamedTuple):
         target: the output.
         made_of: its fingerprint, taken before it is read; empty if it cannot be read.
         done: the output is there and current; there is nothing to do.
+        claim: ends with the turn, when the next one is asked for; `pop_all` keeps it longer.
     """
 
     source: Path
     target: Path
     made_of: str
     done: bool
+    claim: ExitStack
 
 
 def turns(
@@ -46,7 +49,7 @@ def turns(
     lease: float = LEASE,
     poll: float = POLL,
 ) -> Iterator[Turn]:
-    """Every file once, in order; while its turn lasts, it is claimed.
+    """Every file once, in order; while its turn lasts, or longer, it is claimed.
 
     Frames that others have claimed come last: when they are done, or when the others are gone. So
     the end of this iteration is the end of the sequence, on every machine.
@@ -69,10 +72,11 @@ def turns(
             if turn.done:  # most of them, when a long sequence is resumed: not worth a claim
                 yield turn
                 continue
-            with claims[target].held() as ours:
+            with ExitStack() as claim:
+                ours = claim.enter_context(claims[target].held())
                 turn = _turn(source, target, made_of)
                 if ours or turn.done:
-                    yield turn
+                    yield turn._replace(claim=claim)
                 else:
                     taken.append((source, target))
         if taken:
@@ -87,8 +91,13 @@ def _turn(source: Path, target: Path, made_of: Callable[[Path], str]) -> Turn:
     try:
         fingerprint = made_of(source)
     except KpcnError:
-        return Turn(source, target, "", False)  # whoever reads it says why
-    return Turn(source, target, fingerprint, is_current(target, fingerprint))
+        return Turn(source, target, "", False, ExitStack())  # whoever reads it says why
+    return Turn(source, target, fingerprint, is_current(target, fingerprint), ExitStack())
+
+
+def is_claimed(target: Path) -> bool:
+    """Whether there is a claim to an output, of whomever."""
+    return beside(target, CLAIM).exists()
 
 
 class _Claim:
@@ -96,7 +105,7 @@ class _Claim:
 
     def __init__(self, target: Path, lease: float) -> None:
         self._target = target
-        self._lease = SoftFileLease(beside(target, "claim"), lease_duration=lease, timeout=0)
+        self._lease = SoftFileLease(beside(target, CLAIM), lease_duration=lease, timeout=0)
 
     @contextmanager
     def held(self) -> Iterator[bool]:

@@ -225,6 +225,10 @@ class Denoiser:
             prepared, settings, self._tiles.run(prepared.frame, settings, overlap, pasted)
         )
 
+    def leaves(self, frame: Frame, settings: Settings, size: int) -> bool:
+        """Whether memory is left for other things meanwhile; see `TileBudget.leaves`."""
+        return self._tiles.leaves(frame, settings, size)
+
     @property
     def error_metrics(self) -> tuple[str, ...]:
         """The metrics whose error `predict_error` knows; none without a predictor."""

@@ -2,8 +2,9 @@
 
 import logging
 import sys
-from collections.abc import Callable, Iterable
-from contextlib import redirect_stdout
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from io import StringIO
 from pathlib import Path
 
@@ -35,6 +36,19 @@ PART_ATTRIBUTES = ("name", "chunkCount", "version")
 HEADER = 1 << 16  # bytes that most headers have at most
 HALF_MAX = float(np.finfo(np.float16).max)
 
+_decoding = threading.Lock()  # there is one sys.stdout for all threads
+
+
+@contextmanager
+def several_threads(count: int) -> Iterator[None]:
+    """Decode and encode in so many threads in a block; 1 for none beside the caller's."""
+    before = OpenEXR.global_thread_count()
+    OpenEXR.set_global_thread_count(count if count > 1 else 0)
+    try:
+        yield
+    finally:
+        OpenEXR.set_global_thread_count(before)
+
 
 def open_file(path: Path) -> OpenEXR.File:
     """Read an EXR file; every channel is an array [H,W] of its own, in the file's type.
@@ -50,7 +64,7 @@ def open_file(path: Path) -> OpenEXR.File:
     header = _open_header(path)
     try:
         # OpenEXR leaves damaged parts out, and prints why.
-        with redirect_stdout(StringIO()) as printed:
+        with _decoding, redirect_stdout(_Printed()) as printed:
             file = OpenEXR.File(str(path), separate_channels=True)
     except (RuntimeError, ValueError) as error:
         raise unreadable(path, error) from error
@@ -62,8 +76,29 @@ def open_file(path: Path) -> OpenEXR.File:
             f"{path}: the pixels of {len(header.parts) - len(file.parts)} of {len(header.parts)} "
             f"parts are damaged. Render or copy the file again. ({reason})"
         )
-    sys.stdout.write(printed.getvalue())  # what other threads printed meanwhile
+    sys.stdout.write(printed.getvalue())
     return file
+
+
+class _Printed(StringIO):
+    """What the thread that makes it prints; what others print goes where it would have gone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._owner, self._others = threading.get_ident(), sys.stdout
+
+    def write(self, text: str) -> int:
+        if threading.get_ident() != self._owner:
+            return self._others.write(text)
+        return super().write(text)
+
+    def flush(self) -> None:
+        self._others.flush()
+
+
+def decoded_size(path: Path) -> int:
+    """Bytes of a file's pixels once they are decoded; errors as of `open_header`."""
+    return check_complete(path)
 
 
 def open_header(path: Path) -> OpenEXR.File:

@@ -82,6 +82,11 @@ class Frame:
         return height, width
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of all pixels."""
+        return sum(pixels.nbytes for pixels in (*self.aovs.values(), *self.layers.values()))
+
+    @property
     def data(self) -> Window:
         """The data window."""
         height, width = self.size

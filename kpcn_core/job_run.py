@@ -1,43 +1,53 @@
 """A job at work: files in, files out, and what is kept between them."""
 
-from collections.abc import Iterator
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import cached_property, partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from kpcn_core import __version__, exr, fingerprint, weights
-from kpcn_core.claims import Turn, turns
+from kpcn_core.background import started
+from kpcn_core.claims import Turn, is_claimed, turns
 from kpcn_core.denoiser import Denoiser
 from kpcn_core.device_memory import explained
 from kpcn_core.error_map import DEFAULT_METRIC
 from kpcn_core.errors import InvalidAsymmetry, KpcnError, UnreadableFile
+from kpcn_core.exr_file import decoded_size, several_threads
 from kpcn_core.exr_further import read_further, read_mask
 from kpcn_core.frame import Frame
 from kpcn_core.job import Job, Outcome
 from kpcn_core.optical_flow import with_flow
+from kpcn_core.read_ahead import ReadAhead
 from kpcn_core.sequence_denoiser import SequenceDenoiser
 from kpcn_core.sequence_window import FrameCache, window_reach
 from kpcn_core.settings import Asymmetry, Progress, Settings
 
 ERROR = "error"  # name of the layer
+LOOK = 8  # files: how far ahead one is looked for that nobody has claimed
 
 
 def run(job: Job, denoiser: Denoiser, progress: Progress) -> Iterator[Outcome]:
     """Denoise every file, in order; a frame that fails does not stop the others.
 
+    While a frame is denoised, the next one is read and the last one written, where memory allows.
+
     Args:
         job: what to do.
         denoiser: does the work.
-        progress: called after each tile with (done, total); what it raises ends the job.
+        progress: called after each tile with (done, total), counted from the last outcome; what it
+            raises ends the job.
 
     Raises:
         KpcnError: in the end, if any of several files failed; of a single file, its own error.
     """
     failed = 0
-    for outcome in each(JobRun(job, denoiser), progress):
+    for outcome in each(JobRun(job, denoiser), progress, behind=True):
         if outcome.error and len(job.files) == 1:
             raise outcome.error
         failed += outcome.error is not None
@@ -46,16 +56,65 @@ def run(job: Job, denoiser: Denoiser, progress: Progress) -> Iterator[Outcome]:
         raise some_failed(failed, len(job.files))
 
 
-def each(run: "JobRun", progress: Progress) -> Iterator[Outcome]:
-    """Do a job, and tell what came of every file."""
-    for turn in run.turns():
-        error = None
+def each(run: "JobRun", progress: Progress, behind: bool = False) -> Iterator[Outcome]:
+    """Do a job, and tell what came of every file, in their order.
+
+    Args:
+        run: the job.
+        progress: see `run`.
+        behind: write a frame while the next one is denoised; its outcome comes that much later.
+    """
+    writing: deque[_Writing] = deque()
+    with several_threads(torch.get_num_threads()):
         try:
-            if not turn.done:
-                run.clean(turn, progress)
-        except KpcnError as found:
-            error = found.with_traceback(None)  # it would keep the frame in memory
-        yield Outcome(turn.source, turn.target, error, turn.done)
+            for turn in run.turns():
+                write, error = _denoised(run, turn, _beyond(progress, len(writing)))
+                while writing:
+                    yield writing.popleft().outcome()
+                if write is None:
+                    yield Outcome(turn.source, turn.target, error, turn.done)
+                    continue
+                writing.append(_Writing(turn, turn.claim.pop_all(), write))
+                if not (behind and run.may_overlap):
+                    yield writing.popleft().outcome()
+            while writing:
+                yield writing.popleft().outcome()
+        finally:
+            for one in writing:  # that were not waited for: something else ends the job
+                one.outcome()
+
+
+def _denoised(
+    run: "JobRun", turn: Turn, progress: Progress
+) -> tuple[Callable[[], None] | None, KpcnError | None]:
+    """What writes a denoised file, if it is not there already; or why there is none."""
+    try:
+        return (None if turn.done else run.denoised(turn, progress)), None
+    except KpcnError as error:
+        return None, error.with_traceback(None)  # it would keep the frame in memory
+
+
+def _beyond(progress: Progress, frames: int) -> Progress:
+    """Progress of a frame that so many others come before, which have no outcome yet."""
+    return lambda done, total: progress(done + frames * total, total)
+
+
+class _Writing:
+    """A file that is written in a thread of its own; claimed until that is known to be done."""
+
+    def __init__(self, turn: Turn, claim: ExitStack, write: Callable[[], None]) -> None:
+        self._turn, self._claim = turn, claim
+        self._written = started(write, f"write {turn.target.name}", needed=True)
+
+    def outcome(self) -> Outcome:
+        """Wait, and say what came of it."""
+        error = None
+        with self._claim:
+            try:
+                self._written.result()
+            except KpcnError as found:
+                error = found.with_traceback(None)
+        return Outcome(self._turn.source, self._turn.target, error)
 
 
 def some_failed(failed: int, files: int) -> KpcnError:
@@ -89,31 +148,39 @@ class JobRun:
         self.denoiser = denoiser
         self.keep = keep
         self.reach = window_reach(job.window)
+        self._has_room = False
+        self._read = ReadAhead(self._read_file, self._following, self._fits)
 
     def turns(self) -> Iterator[Turn]:
         """The files in the order in which they are done."""
         if self.job.resume:
             return turns(self.job.files, self.made_of)
-        return (Turn(source, target, "", done=False) for source, target in self.job.files)
+        return (Turn(*pair, "", done=False, claim=ExitStack()) for pair in self.job.files)
 
     def made_of(self, source: Path) -> str:
         """The fingerprint of everything that an output depends on."""
         return fingerprint.made_of(self.job.read_for(source), self._identity)
 
-    def clean(self, turn: Turn, progress: Progress) -> None:
-        """Denoise one file of the job."""
+    def denoised(self, turn: Turn, progress: Progress) -> Callable[[], None]:
+        """Denoise one file of the job; what is returned writes it."""
         with explained(turn.source, self.denoiser.device):
-            self._clean(turn, progress)
+            inputs = self.job.read_for(turn.source)
+            before = fingerprint.made_of(inputs, {})
+            result = self.denoise(turn.source, progress)
+            # What is not denoised is copied from the file as it is by now.
+            fingerprint.check_unchanged(turn.source, before, fingerprint.made_of(inputs, {}))
+        return partial(self._write, turn, result)
 
-    def _clean(self, turn: Turn, progress: Progress) -> None:
+    @property
+    def may_overlap(self) -> bool:
+        """Whether the last frame may be written while the next one is denoised."""
+        return self._has_room and not self._in_place
+
+    def _write(self, turn: Turn, result: Frame) -> None:
         job = self.job
-        inputs = job.read_for(turn.source)
-        before = fingerprint.made_of(inputs, {})
-        result = self.denoise(turn.source, progress)
-        # What is not denoised is copied from the file as it is by now.
-        fingerprint.check_unchanged(turn.source, before, fingerprint.made_of(inputs, {}))
         note = partial(fingerprint.record, turn.target, turn.made_of) if job.resume else None
-        exr.write(turn.target, result, job.aovs, self._may_replace(turn.target), note)
+        with explained(turn.source, self.denoiser.device):
+            exr.write(turn.target, result, job.aovs, self._may_replace(turn.target), note)
         if job.resume and not fingerprint.is_current(turn.target, turn.made_of):
             # Where a file's time changes with its name, as on some shares.
             fingerprint.record(turn.target, turn.made_of)
@@ -242,9 +309,51 @@ class JobRun:
         except KpcnError as error:
             return error
 
-    def _read(self, path: Path) -> Frame:
+    def _read_file(self, path: Path) -> Frame:
         frame = exr.read(path, self.job.source, self.job.layers)
         return read_further(frame, self.job.extra)[0]
+
+    def _following(self, path: Path) -> Path | None:
+        """The file that will probably be read after another one."""
+        later = self._order.get(path)
+        for _ in range(LOOK):
+            if later is None or self.reach or not self.job.resume or self._is_free(later):
+                return later
+            later = self._order.get(later)
+        return None
+
+    def _is_free(self, source: Path) -> bool:
+        """Whether nobody has denoised, or claimed, a file."""
+        target = self._targets[source]
+        return not is_claimed(target) and not fingerprint.is_ours(target)
+
+    def _fits(self, frame: Frame) -> bool:
+        """Whether the next frame can be read, and the last one written, beside this one."""
+        assert frame.path is not None
+        # What is read and what is written each lie there twice: the file's channels, and ours.
+        size = 2 * (decoded_size(frame.path) + frame.nbytes)
+        self._has_room = self.denoiser.leaves(frame, self._settings, size)
+        return self._has_room
+
+    @cached_property
+    def _order(self) -> dict[Path, Path]:
+        """Each file that is read to the one after it."""
+        if not self.reach:
+            return dict(pairwise(self._targets))
+        near = {path for source in self._targets for path in self.job.read_for(source)}
+        return dict(pairwise(path for path in self.job.frames if path in near))
+
+    @cached_property
+    def _targets(self) -> dict[Path, Path]:
+        return dict(self.job.files)
+
+    @cached_property
+    def _in_place(self) -> bool:
+        """Whether an output replaces a file that is read."""
+        if not self.job.overwrite:
+            return False
+        read = {path.resolve() for path in self.job.frames}
+        return any(target.resolve() in read for target in self._targets.values())
 
     def _asymmetry(self, source: Path) -> Asymmetry:
         job = self.job

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import torch
 
+from kpcn_core import memory
 from kpcn_core.device_memory import free, is_exhausted
 from kpcn_core.frame import Frame
 from kpcn_core.memory import exhausted, gib
@@ -61,6 +62,17 @@ class TileBudget:
                     raise
             # Only here, behind the handler, nothing holds what the failed attempt had allocated.
             side = self._smaller(frame, side)
+
+    def leaves(self, frame: Frame, settings: Settings, size: int) -> bool:
+        """Whether so many bytes are left for other things while a frame is computed, in one piece.
+
+        On a GPU they are not taken from its memory, and may be half of what the machine has.
+        """
+        if self._device.type != "cpu":
+            left = memory.free()
+            return left is None or size <= left // 2
+        left = settings.max_memory - self._need * frame.size[0] * frame.size[1]
+        return settings.tile is None and size <= left
 
     def _side(self, frame: Frame, settings: Settings, overlap: int) -> int:
         side = settings.tile or tile_size(

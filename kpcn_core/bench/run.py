@@ -13,6 +13,7 @@ from kpcn_core.bench.ceilings import Ceilings, Clock
 from kpcn_core.bench.stages import (
     ANOTHER_LAMBDA,
     DENOISE,
+    SEQUENCE,
     THROUGH,
     Case,
     Step,
@@ -62,7 +63,7 @@ def measure(cases: Mapping[str, Case], peers: Sequence[str], rounds: int, clock:
         times = in_turn([step.run for _, step in steps], rounds, clock)
     table: Table = {}
     for (column, step), seconds in zip(steps, times, strict=True):
-        table.setdefault(column, {})[step.name] = Measured(seconds, step.work)
+        table.setdefault(column, {})[step.name] = Measured(seconds / step.frames, step.work)
     return table
 
 
@@ -92,6 +93,8 @@ def ratios(table: Table) -> dict[str, dict[str, float]]:
         }
         if ANOTHER_LAMBDA in times:
             pairs[f"{ANOTHER_LAMBDA} / {DENOISE}"] = times[ANOTHER_LAMBDA], times[DENOISE]
+        if SEQUENCE in times:
+            pairs[f"{DENOISE} / {SEQUENCE}"] = times[DENOISE], times[SEQUENCE]
         found[column] = {name: one.seconds / two.seconds for name, (one, two) in pairs.items()}
     return found
 
@@ -100,9 +103,9 @@ def _steps(
     cases: Mapping[str, Case], peers: Sequence[str], folder: Path
 ) -> Iterator[tuple[str, Step]]:
     for column, case in cases.items():
-        read, written, through = files(case, folder)
+        read, written, through, sequence = files(case, folder)
         inner = stages(case) if case.in_one_piece else ()
-        for step in (read, *inner, written, *wholes(case), through):
+        for step in (read, *inner, written, *wholes(case), through, sequence):
             yield column, step
     first = next(iter(cases.values()))
     for name in peers:

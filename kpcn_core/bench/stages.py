@@ -1,5 +1,6 @@
 """What a frame goes through, one step after another, and the whole of it."""
 
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,12 +19,15 @@ from kpcn_core.denoiser import Denoiser, Encoded, EncodedFrame
 from kpcn_core.exr_further import read_further
 from kpcn_core.features import reads_split
 from kpcn_core.frame import Frame
+from kpcn_core.job import Job
+from kpcn_core.job_run import run
 from kpcn_core.model.temporal import Context
 from kpcn_core.prepared import motion_of, prepare
 from kpcn_core.settings import DEFAULT_MEMORY, Settings
 
 STEEP = 2.0  # the other lambda
 DENOISE, ANOTHER_LAMBDA, THROUGH = "denoise", "another lambda", "EXR to EXR"
+SEQUENCE, FRAMES = "EXR to EXR, in a sequence", 6
 PEERS: dict[str, dict[str, object]] = {
     "high": {"quality": "high"},
     "fast": {"quality": "fast"},
@@ -38,11 +42,13 @@ class Step(NamedTuple):
         name: row of the table.
         run: does it.
         work: what it must do at least, where that is known.
+        frames: how many it does.
     """
 
     name: str
     run: Callable[[], object]
     work: Work | None = None
+    frames: int = 1
 
 
 @dataclass(frozen=True)
@@ -201,6 +207,27 @@ def files(case: Case, folder: Path) -> Iterator[Step]:
     yield Step("read", read)
     yield Step("write", lambda: write(clean))
     yield Step(THROUGH, lambda: write(case.denoise(read())))
+    yield Step(SEQUENCE, lambda: _sequence(case, source), frames=FRAMES)
+
+
+def _sequence(case: Case, source: Path) -> None:
+    """Frames as `kpcn denoise` does them: the next one is read and the last one written meanwhile.
+
+    All are one file under several names.
+    """
+    with tempfile.TemporaryDirectory(dir=source.parent) as name:
+        files = [
+            (Path(name, f"noisy.{n}.exr"), Path(name, f"clean.{n}.exr")) for n in range(FRAMES)
+        ]
+        for noisy, _ in files:
+            noisy.hardlink_to(source)
+        job = Job(
+            files, window=case.window, extra=like(case.layers), encoder="kpcn",
+            max_memory=case.max_memory,
+        )  # fmt: skip
+        for outcome in run(job, case.denoiser, lambda done, total: None):
+            if outcome.error is not None:
+                raise outcome.error
 
 
 def peer(case: Case, name: str, folder: Path) -> Iterator[Step]:
