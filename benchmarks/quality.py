@@ -1,95 +1,67 @@
 """Quality on rendered scenes that were never trained on: ours beside Open Image Denoise.
 
-Reads `<scene>_<spp>.exr` and `<scene>_reference.exr` in a folder, or what `--file` names; a scene
-may lie in a folder of its renderer, as in `cycles/room`. What was measured before is kept in
-`--cache`, so that only what changed is measured again. Seconds are the median of some rounds in
-which the methods take turns, without reading, writing and a first round that loads the networks;
-those of the cache are of the run that measured them.
+Measures every scene of a folder that has a reference, at every sample count that is there, by
+every method, and shots where a frame was rendered with several seeds. What was measured before is
+kept in `--cache`, so that only what changed is measured again. Seconds are the median of some
+rounds in which the methods take turns, without reading, writing and a first round that loads the
+networks; those of the cache are of the run that measured them.
+
+Files: `<scene>_<spp>.exr`, `<scene>_<spp>.<number>.exr` of a shot, `<scene>_reference.exr`; those
+of a renderer other than Mitsuba may lie in a folder of their own, as in `cycles/bathroom_8.exr`
+(`benchmarks.interiors_render` makes them, `kpcn render` and `benchmarks.windows` those of Mitsuba).
 
 Example:
-    python -m benchmarks.quality renders --scenes bathroom staircase2 --sheet sheet.png
+    python -m benchmarks.quality renders --asymmetry 2 4 --cache cache.json --page quality.html
 """
 
 import argparse
 import json
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from benchmarks import provenance, sheet
 from benchmarks.quality_cache import Cache, Measurement
-from benchmarks.quality_methods import PEER, Method, ours, peers
-from kpcn_core import exr
+from benchmarks.quality_cases import Case, cases, scenes
+from benchmarks.quality_methods import (
+    NOISY,
+    PEER,
+    WINDOWS,
+    Method,
+    ShotMethod,
+    ours,
+    peers,
+    shot_methods,
+)
+from benchmarks.quality_tables import (
+    Rows,
+    Table,
+    by_samples,
+    consistency,
+    frame_rows,
+    shot_rows,
+    summary,
+    whole,
+)
+from kpcn_core import exr, report
 from kpcn_core.atomic import check_writable, replaced
 from kpcn_core.comparison import Comparison, markdown, measured
-from kpcn_core.errors import UnreadableFile
 from kpcn_core.frame import Frame, Pixels
 from kpcn_core.metrics import METRICS
 from kpcn_core.provenance import weights_name
 from kpcn_core.settings import DEFAULT_MODEL
+from training.experiments.static_shots import measured as measured_shot
 
-SAMPLES = (4, 8, 16, 32, 64, 128, 512)
-NOISY = "noisy"
-REFERENCE = "reference"
 ROUNDS = 3
+PAGE_SAMPLES = (8, 32, 128)
 OUTPUT = Path(__file__).with_name("quality.json")
 PACKAGES = ("pyoidn", "torchmetrics", "flip-evaluator", "numpy")
-
-
-@dataclass(frozen=True)
-class Case:
-    """One rendered frame and what it should look like."""
-
-    scene: str
-    spp: int
-    noisy: Path
-    reference: Path
-
-    @property
-    def title(self) -> str:
-        """What a table calls it."""
-        return f"{self.scene}, {self.spp} spp"
-
-
-Table = dict[str, Measurement]  # of one frame, by method
-
-
-def cases(
-    folder: Path, scenes: Sequence[str], samples: Sequence[int], files: Mapping[str, Path]
-) -> list[Case]:
-    """Every scene at every sample count.
-
-    Args:
-        folder: holds `<scene>_<spp>.exr` and `<scene>_reference.exr`.
-        scenes: their names.
-        samples: samples per pixel.
-        files: "scene:spp" or "scene:reference" to a path that is not in the folder.
-
-    Raises:
-        UnreadableFile: files are missing; all are named.
-    """
-
-    def path(scene: str, what: int | str) -> Path:
-        return files.get(f"{scene}:{what}", folder / f"{scene}_{what}.exr")
-
-    found = [
-        Case(scene, spp, path(scene, spp), path(scene, REFERENCE))
-        for scene in scenes
-        for spp in samples
-    ]
-    paths = dict.fromkeys(path for case in found for path in (case.noisy, case.reference))
-    missing = [str(path) for path in paths if not path.is_file()]
-    if missing:
-        raise UnreadableFile(
-            f"No such files: {', '.join(missing)}. Render them with `kpcn render`, or name others "
-            f"with --file SCENE:SPP=PATH."
-        )
-    return found
 
 
 def table(case: Case, methods: Mapping[str, Method], cache: Cache, rounds: int = ROUNDS) -> Table:
@@ -104,6 +76,40 @@ def table(case: Case, methods: Mapping[str, Method], cache: Cache, rounds: int =
     for name, method in methods.items():
         found[name] = cache.get(files, method.identity, measure(method.run))
     return found
+
+
+def shot_table(case: Case, methods: Mapping[str, ShotMethod], cache: Cache) -> Table:
+    """One shot by every method; empty if the frame has none."""
+    if len(case.shot) < max(WINDOWS) + 1:
+        return {}
+    files = (*case.shot, case.reference)
+    reference = exr.read(case.reference)["color"]
+    plain = methods[NOISY].run(case.shot)
+
+    def measure(method: ShotMethod) -> Callable[[], Measurement]:
+        return lambda: of_shot(method.run(case.shot), plain, reference)
+
+    return {
+        name: cache.get(files, f"shot {method.identity}", measure(method))
+        for name, method in methods.items()
+    }
+
+
+def of_shot(images: Sequence[Pixels], noisy: Sequence[Pixels], reference: Pixels) -> Measurement:
+    """The figures of the frames of a shot in which nothing moves."""
+    row = measured_shot("", "", images, reference)
+    found = {"smape": row.smape, "dssim": row.dssim} | {
+        name: statistics.fmean(metric.measure(image, reference) for image in images)
+        for name, metric in METRICS.items()
+        if name not in ("smape", "dssim")
+    }
+    return Measurement(
+        {name: found[name] for name in METRICS},
+        float(np.mean(images, dtype=np.float64) / np.mean(noisy, dtype=np.float64)),
+        instability=row.instability,
+        variance=row.variance,
+        bias=row.bias,
+    )
 
 
 def _measured(
@@ -122,52 +128,15 @@ def _of(
     color: Pixels, noisy: Frame, reference: Pixels, seconds: float | None = None
 ) -> Measurement:
     entry = measured("", color, reference)
-    return Measurement(entry.metrics, float(color.mean() / noisy["color"].mean()), seconds)
-
-
-def relative(tables: Sequence[Table], method: str, metric: str, base: str = NOISY) -> float:
-    """Geometric mean over frames of a metric, as a part of what another method leaves."""
-    return statistics.geometric_mean(
-        max(each[method].metrics[metric], 1e-9) / max(each[base].metrics[metric], 1e-9)
-        for each in tables
-    )
-
-
-def summary(tables: Sequence[Table]) -> list[list[str]]:
-    """Every method, as a part of the noisy image's error, over all frames."""
-    lines = [
-        [name, *_relative(tables, name), _seconds(tables, name)]
-        for name in tables[0]
-        if name != NOISY
-    ]
-    return [["relative to noisy", *_titles(), f"time, {PEER} = 1"], *lines]
-
-
-def by_samples(found: Sequence[Case], tables: Sequence[Table], method: str) -> list[list[str]]:
-    """One method at every sample count, as a part of the peer's error; below 1 it is ahead."""
-    lines = []
-    for spp in sorted({case.spp for case in found}):
-        chosen = [each for case, each in zip(found, tables, strict=True) if case.spp == spp]
-        lines.append([f"{spp} spp", *_relative(chosen, method, PEER)])
-    return [[f"{method} / {PEER}", *_titles()], *lines]
-
-
-def frame_rows(measurements: Table) -> list[list[str]]:
-    """One frame: every method, every metric."""
-    lines = [
-        [
-            name,
-            *(f"{one.metrics[metric]:.4f}" for metric in METRICS),
-            f"{one.brightness:.4f}",
-            "" if one.seconds is None else f"{one.seconds:.2f}",
-        ]
-        for name, one in measurements.items()
-    ]
-    return [["image", *_titles(), "brightness", "seconds"], *lines]
+    light = color.mean(dtype=np.float64) / noisy["color"].mean(dtype=np.float64)
+    return Measurement(entry.metrics, float(light), seconds)
 
 
 def figures(
-    found: Sequence[Case], tables: Sequence[Table], origin: Mapping[str, str]
+    found: Sequence[Case],
+    tables: Sequence[Table],
+    shots: Sequence[Table],
+    origin: Mapping[str, str],
 ) -> dict[str, Any]:
     """What the JSON holds."""
     return {
@@ -178,34 +147,61 @@ def figures(
                 "scene": case.scene,
                 "spp": case.spp,
                 "images": {name: asdict(one) for name, one in measurements.items()},
+                "shot": {name: asdict(one) for name, one in shot.items()},
             }
-            for case, measurements in zip(found, tables, strict=True)
+            for case, measurements, shot in zip(found, tables, shots, strict=True)
         ],
     }
+
+
+def summaries(
+    found: Sequence[Case], tables: Sequence[Table], shots: Sequence[Table], mine: Sequence[str]
+) -> Iterator[tuple[str, Rows]]:
+    """Everything but the single frames, each with its heading."""
+    by_renderer: dict[str, list[int]] = {}
+    for index, case in enumerate(found):
+        renderer = case.scene.rpartition("/")[0] or "mitsuba"
+        by_renderer.setdefault(renderer, []).append(index)
+    for renderer, chosen in by_renderer.items():
+        of_these = [tables[index] for index in chosen]
+        yield f"Geometric mean over all frames, {renderer}", summary(of_these)
+        for name in mine:
+            rows = by_samples([found[index] for index in chosen], of_these, name)
+            yield f"{name} beside {PEER}, {renderer}", rows
+    for name in mine:
+        yield f"Consistency, {name}", consistency(found, tables, name)
+    for case, shot in zip(found, shots, strict=True):
+        if shot:
+            yield f"Shot of {len(case.shot)} frames, {case.title}", shot_rows(case, shot)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print, write."""
     options = _parser().parse_args(arguments)
-    for target in filter(None, (options.json, options.sheet, options.cache)):
+    for target in filter(None, (options.json, options.sheet, options.cache, options.page)):
         check_writable(target, overwrite=True)
-    found = cases(options.folder, options.scenes, options.spp, dict(options.file))
+    chosen = options.scenes or scenes(options.folder)
+    found = cases(options.folder, chosen, options.spp, dict(options.file))
     mine = ours(options.models, options.asymmetry, options.encoders, options.device)
     methods = peers() | mine
+    moving = shot_methods(options.models, options.asymmetry, options.device)
     cache = Cache(options.cache)
-    tables = []
+    tables, shots = [], []
     for case in found:
         tables.append(table(case, methods, cache, options.rounds))
+        shots.append(shot_table(case, moving, cache))
         if options.frames:
             print(f"### {case.title}\n\n{markdown(frame_rows(tables[-1]))}\n", flush=True)
-    print(markdown(summary(tables)))
-    for name in mine:
-        print(f"\n{markdown(by_samples(found, tables, name))}")
+    texts = dict(summaries(found, tables, shots, list(mine)))
+    for heading, rows in texts.items():
+        print(f"### {heading}\n\n{markdown(rows)}\n")
     origin = provenance.collect("benchmarks.quality", torch.device(options.device), PACKAGES)
     origin["weights"] = "; ".join(weights_name(model) for model in options.models)
-    with replaced(options.json, overwrite=True) as temporary:
-        text = json.dumps(figures(found, tables, origin), indent=1)
-        temporary.write_text(text + "\n", encoding="utf-8")
+    _write(options.json, json.dumps(figures(found, tables, shots, origin), indent=1) + "\n")
+    if options.page:
+        shown = [_pictures(case, methods) for case in found if case.spp in options.page_spp]
+        every = {"Everything": whole(found, tables, shots)}
+        _write(options.page, report.page("Quality", shown, origin, tables=texts | every))
     if options.sheet:
         with replaced(options.sheet, overwrite=True) as temporary:
             pictures = [_pictures(case, methods) for case in found]
@@ -221,21 +217,9 @@ def _pictures(case: Case, methods: Mapping[str, Method]) -> Comparison:
     return Comparison(case.title, entries, reference)
 
 
-def _relative(tables: Sequence[Table], method: str, base: str = NOISY) -> list[str]:
-    return [f"{relative(tables, method, metric, base):.3f}" for metric in METRICS]
-
-
-def _titles() -> list[str]:
-    return [metric.title for metric in METRICS.values()]
-
-
-def _seconds(tables: Sequence[Table], method: str) -> str:
-    ratios = [
-        mine / peer
-        for each in tables
-        if (mine := each[method].seconds) and (peer := each[PEER].seconds)
-    ]
-    return f"{statistics.median(ratios):.2f}" if ratios else ""
+def _write(path: Path, text: str) -> None:
+    with replaced(path, overwrite=True) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def _file(text: str) -> tuple[str, Path]:
@@ -249,8 +233,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add = parser.add_argument
     add("folder", type=Path, help="holds SCENE_SPP.exr and SCENE_reference.exr")
-    add("--scenes", nargs="+", required=True)
-    add("--spp", nargs="+", type=int, default=SAMPLES)
+    add("--scenes", nargs="+", help="all that have a reference, if none are named")
+    add("--spp", nargs="+", type=int, help="what is there, if none are named")
     add("--file", action="append", type=_file, default=[], help="SCENE:SPP=PATH")
     add("--models", nargs="+", default=[DEFAULT_MODEL], help="names or paths of our weights")
     add("--asymmetry", nargs="+", type=float, default=[], help="values of lambda beside 1")
@@ -260,6 +244,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--cache", type=Path, help="keeps what was measured")
     add("--frames", action="store_true", help="print every frame's table")
     add("--json", type=Path, default=OUTPUT)
+    add("--page", type=Path, help="an HTML page of all tables, and of images to look at")
+    add("--page-spp", nargs="+", type=int, default=PAGE_SAMPLES, help="whose images it shows")
     add("--sheet", type=Path, help="a PNG of all images, to look at")
     return parser
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,17 +11,24 @@ from kpcn_core.atomic import replaced
 
 @dataclass(frozen=True)
 class Measurement:
-    """One image of one frame.
+    """One image of one frame, or the images of a shot (means over its frames).
 
     Attributes:
         metrics: name in `METRICS` -> value.
         brightness: mean of the color relative to that of the noisy frame.
-        seconds: median of the rounds; None for the noisy image.
+        seconds: median of the rounds; None for the noisy image and for shots.
+        instability: of a shot, mean DSSIM of adjacent frames (paper Fig. 12).
+        variance: of a shot, mean over pixels of the relative variance over its frames.
+        bias: of a shot, mean over pixels of the relative squared difference of the mean to the
+            reference, without what the variance of a mean of so few frames adds to it.
     """
 
     metrics: Mapping[str, float]
     brightness: float
     seconds: float | None = None
+    instability: float | None = None
+    variance: float | None = None
+    bias: float | None = None
 
 
 class Cache:
@@ -39,7 +46,7 @@ class Cache:
             self._found = json.loads(path.read_text())
 
     def get(
-        self, files: tuple[Path, ...], method: str, measure: Callable[[], Measurement]
+        self, files: Sequence[Path], method: str, measure: Callable[[], Measurement]
     ) -> Measurement:
         """The measurement of a method on files, made if it is not known yet.
 

@@ -1,16 +1,21 @@
 """The ways of denoising that `benchmarks.quality` measures beside each other."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 
-from kpcn_core import oidn
+from kpcn_core import exr, oidn
 from kpcn_core.denoiser import Denoiser
-from kpcn_core.frame import Frame
+from kpcn_core.frame import Frame, Pixels
 from kpcn_core.provenance import weights_name
+from kpcn_core.sequence_denoiser import SequenceDenoiser
 
+NOISY = "noisy"
 PEER = "OIDN high"
+WINDOWS = (1, 3, 5, 7)
+REACH = max(WINDOWS) // 2
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,19 @@ class Method:
     """
 
     run: Callable[[Frame], Frame]
+    identity: str
+
+
+@dataclass(frozen=True)
+class ShotMethod:
+    """A way of denoising a shot.
+
+    Attributes:
+        run: the files of a shot -> the colors of its frames that have a whole window.
+        identity: as of `Method`.
+    """
+
+    run: Callable[[Sequence[Path]], list[Pixels]]
     identity: str
 
 
@@ -48,21 +66,56 @@ def ours(
         encoders: names beside the one that is chosen by what a frame has.
         device: where to compute.
     """
-    return dict(_each(models, asymmetries, encoders, device))
-
-
-def _each(
-    models: Sequence[str], asymmetries: Sequence[float], encoders: Sequence[str], device: str
-) -> list[tuple[str, Method]]:
-    found = []
-    for model in models:
-        denoiser = Denoiser.load(model, device)
-        name = weights_name(model)
-        label = f"kpcn {name.partition(',')[0]}"
-        variants: Mapping[str, Callable[[Frame], Frame]] = {
+    found: dict[str, Method] = {}
+    for label, name, denoiser in _loaded(models, device):
+        variants: dict[str, Callable[[Frame], Frame]] = {
             "": denoiser.denoise,
             **{f", λ = {one:g}": partial(denoiser.denoise, asymmetry=one) for one in asymmetries},
             **{f", encoder {one}": partial(denoiser.denoise, encoder=one) for one in encoders},
         }
-        found += [(label + end, Method(run, name + end)) for end, run in variants.items()]
+        found |= {label + end: Method(run, name + end) for end, run in variants.items()}
     return found
+
+
+def shot_methods(
+    models: Sequence[str], asymmetries: Sequence[float], device: str
+) -> dict[str, ShotMethod]:
+    """The noisy shot, the peer's frames, and our windows; the first and last with each lambda.
+
+    Arguments as of `ours`.
+    """
+    found = {
+        NOISY: ShotMethod(_each(lambda frame: frame), NOISY),
+        PEER: ShotMethod(_each(oidn.denoise), f"{PEER} {version('pyoidn')}"),
+    }
+    for label, name, denoiser in _loaded(models, device):
+        for window in WINDOWS:
+            for slope in (1.0, *(asymmetries if window in (WINDOWS[0], WINDOWS[-1]) else ())):
+                end = f", window {window}" + ("" if slope == 1 else f", λ = {slope:g}")
+                run = partial(_windowed, denoiser, window, slope)
+                found[label + end] = ShotMethod(run, name + end)
+    return found
+
+
+def middle(paths: Sequence[Path]) -> range:
+    """The frames of a shot that have a whole window of the largest size."""
+    return range(REACH, len(paths) - REACH)
+
+
+def _windowed(denoiser: Denoiser, window: int, slope: float, paths: Sequence[Path]) -> list[Pixels]:
+    sequence = SequenceDenoiser(denoiser, paths, exr.read, window // 2, window // 2)
+    return [sequence.denoise(index, slope)["color"] for index in middle(paths)]
+
+
+def _each(run: Callable[[Frame], Frame]) -> Callable[[Sequence[Path]], list[Pixels]]:
+    def images(paths: Sequence[Path]) -> list[Pixels]:
+        return [run(exr.read(paths[index]))["color"] for index in middle(paths)]
+
+    return images
+
+
+def _loaded(models: Iterable[str], device: str) -> Iterator[tuple[str, str, Denoiser]]:
+    """What a table calls each network, what a cache does, and the network."""
+    for model in models:
+        name = weights_name(model)
+        yield f"kpcn {name.partition(',')[0]}", name, Denoiser.load(model, device)

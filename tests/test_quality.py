@@ -2,13 +2,16 @@
 
 import json
 from pathlib import Path
+from shutil import copy
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from benchmarks import provenance, quality
+from benchmarks import provenance, quality, quality_cases, quality_tables
 from benchmarks.quality_cache import Cache, Measurement
+from benchmarks.quality_cases import Case
 from kpcn_core import exr, weights
 from kpcn_core.errors import UnreadableFile
 from kpcn_core.frame import Frame
@@ -94,23 +97,74 @@ def test_a_cache_tells_settings_apart_and_survives_the_process(tmp_path: Path) -
 
 def test_files_can_be_named_one_by_one(folder: Path) -> None:
     named = {"room:8": folder / "yard_8.exr", "room:reference": folder / "yard_reference.exr"}
-    (case,) = quality.cases(folder / "elsewhere", ["room"], [8], named)
+    (case,) = quality_cases.cases(folder / "elsewhere", ["room"], [8], named)
     assert (case.noisy, case.reference) == (named["room:8"], named["room:reference"])
+
+
+def test_without_names_everything_that_is_there_is_measured(folder: Path) -> None:
+    (folder / "cycles").mkdir()
+    for what in ("reference", "16"):
+        copy(folder / "room_reference.exr", folder / "cycles" / f"hall_{what}.exr")
+    names = quality_cases.scenes(folder)
+    found = quality_cases.cases(folder, names, None, {})
+    assert [(case.scene, case.spp) for case in found] == [
+        ("cycles/hall", 16), ("room", 8), ("room", 32), ("yard", 8), ("yard", 32),
+    ]  # fmt: skip
+
+
+def test_shots_are_measured_in_time_and_the_page_tells_everything(folder: Path) -> None:
+    still = np.zeros((2, 24, 40), np.float32)
+    for index in range(8):
+        frame = random_frame(24, 40, 50 + index).with_aovs(forward=still, backward=still)
+        exr.write_frame(folder / f"room_8.{index:04d}.exr", frame)
+    page = folder / "q.html"
+    quality.main(words(folder, "--asymmetry", "4", "--page", str(page), "--page-spp", "8"))
+    room, *others = json.loads((folder / "q.json").read_text())["frames"]
+    assert all(not each["shot"] for each in others)
+    assert {
+        "noisy", "OIDN high", "kpcn random, window 1", "kpcn random, window 7",
+        "kpcn random, window 7, λ = 4",
+    } <= room["shot"].keys()  # fmt: skip
+    for one in room["shot"].values():
+        assert METRICS.keys() <= one["metrics"].keys()
+        assert one["instability"] > 0
+        assert one["variance"] > 0
+    text = page.read_text()
+    for heading in ("Everything", "Consistency, kpcn random", "Shot of 8 frames, room, 8 spp"):
+        assert f"<h3>{heading}</h3>" in text
+    assert "room, 32 spp" not in text  # whose images were not asked for
+
+
+def test_consistency_tells_where_an_error_rises_and_light_is_lost() -> None:
+    def table(ours: float, light: float) -> quality_tables.Table:
+        return {
+            name: Measurement(dict.fromkeys(METRICS, value), brightness)
+            for name, value, brightness in (("noisy", 0.2, 1.0), ("kpcn", ours, light))
+        }
+
+    found = [Case("room", spp, Path(), Path()) for spp in (8, 128, 512)]
+    tables = [table(0.1, 0.98), table(0.05, 1.001), table(0.3, 1.0)]
+    _, row = quality_tables.consistency(found, tables, "kpcn")
+    assert row[2] == "no"
+    assert row[3] == "1.500, 1.500"
+    assert row[4] == "8: -2.00% 128: +0.10% 512: +0.00%"
+    _, row = quality_tables.consistency(found[:2], tables[:2], "kpcn")
+    assert row[2:4] == ["yes", "not rendered"]
 
 
 def test_all_missing_files_are_named_at_once(folder: Path) -> None:
     with pytest.raises(UnreadableFile, match=r"room_64\.exr.*attic_8\.exr.*attic_reference\.exr"):
-        quality.cases(folder, ["room", "attic"], [8, 64], {})
+        quality_cases.cases(folder, ["room", "attic"], [8, 64], {})
 
 
 def test_the_summary_is_the_geometric_mean_of_ratios() -> None:
-    def table(noisy: float, ours: float) -> quality.Table:
+    def table(noisy: float, ours: float) -> quality_tables.Table:
         values = {"noisy": noisy, "OIDN high": noisy, "kpcn": ours}
         return {
             name: Measurement(dict.fromkeys(METRICS, value), 1.0) for name, value in values.items()
         }
 
-    rows = quality.summary([table(1.0, 0.5), table(0.8, 0.1)])
+    rows = quality_tables.summary([table(1.0, 0.5), table(0.8, 0.1)])
     assert rows[2] == ["kpcn", *["0.250"] * len(METRICS), ""]
 
 

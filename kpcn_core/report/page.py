@@ -1,7 +1,7 @@
 """The page: what a person reads, with the images, styles and scripts inside."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from string import Template
@@ -21,6 +21,7 @@ def page(
     comparisons: Sequence[Comparison],
     provenance: Mapping[str, str],
     maps: Sequence[str] = MAPS,
+    tables: Mapping[str, Sequence[Sequence[str]]] = {},
 ) -> str:
     """The page as text; nothing in it is loaded from elsewhere.
 
@@ -29,6 +30,8 @@ def page(
         comparisons: the frames; the first with a reference is shown first.
         provenance: what -> value, listed at the end (see `provenance.collect`).
         maps: of which of `metric_maps.MAPS` to show the error maps.
+        tables: further ones by their headings, before those of the frames; the first row of each
+            is its head.
 
     Raises:
         MissingDependency: Pillow is not installed.
@@ -36,7 +39,7 @@ def page(
     return Template(_file("page.html")).substitute(
         title=escape(title),
         style=_file("page.css"),
-        tables="\n".join(_table(each) for each in comparisons if each.reference is not None),
+        tables="\n".join([*_further(tables), *_of_frames(comparisons)]),
         metrics=_list({metric.title: metric.meaning for metric in metrics.METRICS.values()}),
         provenance=_list(provenance),
         data=_json(payload(comparisons, maps)),
@@ -53,14 +56,24 @@ def _json(data: Mapping[str, Any]) -> str:
     return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def _table(comparison: Comparison) -> str:
+def _further(tables: Mapping[str, Sequence[Sequence[str]]]) -> Iterator[str]:
+    for title, cells in tables.items():
+        yield _table(title, cells, {})
+
+
+def _of_frames(comparisons: Sequence[Comparison]) -> Iterator[str]:
     """All metrics; the best of each stands out."""
-    heading, *lines = rows(comparison.entries)
-    best = _best(comparison.entries)
+    for each in comparisons:
+        if each.reference is not None:
+            yield _table(each.title, rows(each.entries), _best(each.entries))
+
+
+def _table(title: str, cells: Sequence[Sequence[str]], best: Mapping[int, int]) -> str:
+    heading, *lines = cells
     head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in heading)
     body = "".join(_row(row, line, best) for row, line in enumerate(lines))
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return f'<h3>{escape(comparison.title)}</h3><div class="scroll">{table}</div>'
+    return f'<h3>{escape(title)}</h3><div class="scroll">{table}</div>'
 
 
 def _row(row: int, line: Sequence[str], best: Mapping[int, int]) -> str:

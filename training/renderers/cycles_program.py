@@ -1,9 +1,10 @@
-"""Renders procedural scenes with Cycles on request; runs in Blender's own Python.
+"""Renders scenes with Cycles on request; runs in Blender's own Python.
 
 Imports bpy, numpy, the standard library, and of ours only what needs nothing else. Started by
-`cycles.py`. Each line of the standard input is a request, a JSON object: {"seed", "height",
-"width", "time", "reach", "spp", "stream", "threads", "output"}. It is answered by a line once the
-EXR is there. The end of the input, so also the end of whoever asks, ends the program.
+`cycles.py`. Each line of the standard input is a request, a JSON object: {"seed", "stage",
+"height", "width", "time", "reach", "spp", "stream", "threads", "output"}; the scene is that of the
+seed, or of the file "stage" if one is named. It is answered by a line once the EXR is there. The
+end of the input, so also the end of whoever asks, ends the program.
 """
 
 import json
@@ -30,7 +31,10 @@ def main() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         settings = Settings(
-            request["seed"], (request["height"], request["width"]), request["reach"]
+            request["seed"],
+            (request["height"], request["width"]),
+            request["reach"],
+            request["stage"],
         )
         if settings != built:
             build(settings)

@@ -1,7 +1,8 @@
-"""A procedural scene in Blender; runs in Blender's own Python, see `cycles_program`."""
+"""A scene in Blender; runs in Blender's own Python, see `cycles_program`."""
 
 from dataclasses import dataclass
 from math import radians
+from pathlib import Path
 from typing import Any
 
 import bpy
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 
 from training.renderers.cycles_materials import fog_material, hair_material, material, world
 from training.scenes import scene as scene_of
+from training.scenes import stored
 from training.scenes.description import Camera, Pose
 from training.scenes.extras import Extras, Fog, Hair, extras
 from training.scenes.meshes import PRIMITIVES, Mesh
-from training.scenes.stage import Placed
+from training.scenes.stage import Placed, Stage
 
 PASSES = (
     "diffuse_direct", "diffuse_indirect", "diffuse_color", "emit", "environment", "normal", "z",
@@ -24,25 +26,39 @@ CLAMP = 10.0  # Blender's own limit of indirect light
 
 @dataclass(frozen=True)
 class Settings:
-    """What a scene is built for: its seed, (height, width), and how many frames around time 0."""
+    """What a scene is built for.
+
+    Attributes:
+        seed: of the procedural scene.
+        size: (height, width).
+        reach: frames around time 0.
+        stage: the file of another scene, without additions; empty for the procedural one.
+    """
 
     seed: int
     size: tuple[int, int]
     reach: int
+    stage: str = ""
+
+    def described(self) -> tuple[Stage, Extras]:
+        """What to build."""
+        if self.stage:
+            return stored.load(Path(self.stage)), Extras()
+        stage = scene_of(self.seed, self.size).stage
+        return stage, extras(self.seed, stage)
 
 
 def build(settings: Settings) -> None:
-    """Replace whatever Blender holds by the scene of a seed."""
+    """Replace whatever Blender holds by a scene."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
-    described = scene_of(settings.seed, settings.size)
-    added = extras(settings.seed, described.stage)
+    stage, added = settings.described()
     frames = range(-settings.reach - 1, settings.reach + 2)
-    world(bpy.context.scene, described.stage.environment)
-    for index, placed in enumerate(described.stage.objects):
+    world(bpy.context.scene, stage.environment)
+    for index, placed in enumerate(stage.objects):
         _place(index, placed, added, frames)
     if added.fog is not None:
         _fog(added.fog)
-    _camera(described.stage.camera, settings.size, frames)
+    _camera(stage.camera, settings.size, frames)
     _prepare(settings, added)
 
 

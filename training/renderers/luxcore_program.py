@@ -1,4 +1,4 @@
-"""Renders procedural scenes with LuxCore on request; a process of its own, started by `luxcore.py`.
+"""Renders scenes with LuxCore on request; a process of its own, started by `luxcore.py`.
 
 Requests and answers are those of `cycles_program`. The images have LuxCore's own names.
 """
@@ -18,7 +18,8 @@ from kpcn_core.renderers.luxcore_program import layers, wait
 import pyluxcore  # isort: skip
 
 from training.renderers.luxcore_scene import build
-from training.scenes import scene
+from training.scenes import scene, stored
+from training.scenes.stage import Stage
 
 OUTPUTS = (
     "RGB", "ALPHA", "ALBEDO", "AVG_SHADING_NORMAL", "DIRECT_DIFFUSE", "INDIRECT_DIFFUSE",
@@ -36,15 +37,21 @@ def main() -> None:
     built: dict[tuple[Any, ...], Any] = {}
     for line in sys.stdin:
         request = json.loads(line)
-        key = tuple(request[name] for name in ("seed", "height", "width", "time"))
+        key = tuple(request[name] for name in ("seed", "stage", "height", "width", "time"))
         if key not in built:
-            described = scene(request["seed"], (request["height"], request["width"]))
+            described = _described(request)
             # A scene of another seed will not be asked for again.
-            built = {kept: built[kept] for kept in built if kept[0] == key[0]}
-            built[key] = build(described, request["time"]), described.stage.max_depth
+            built = {kept: built[kept] for kept in built if kept[:2] == key[:2]}
+            built[key] = build(described, request["time"]), described.max_depth
         made, depth = built[key]
         _render(made, depth, request)
         _answer(answers, {"done": request["output"]})
+
+
+def _described(request: dict[str, Any]) -> Stage:
+    if request["stage"]:
+        return stored.load(Path(request["stage"]))
+    return scene(request["seed"], (request["height"], request["width"])).stage
 
 
 def _render(made: Any, depth: int, request: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""A procedural scene as LuxCore's; runs in a process of LuxCore's, see `luxcore_program`."""
+"""A scene as LuxCore's; runs in a process of LuxCore's, see `luxcore_program`."""
 
 from math import radians
 from typing import Any
@@ -7,7 +7,6 @@ import numpy as np
 import pyluxcore
 from numpy.typing import NDArray
 
-from training.scenes import Scene
 from training.scenes.description import (
     Camera,
     Color,
@@ -23,7 +22,7 @@ from training.scenes.description import (
     Texture,
 )
 from training.scenes.meshes import PRIMITIVES, Mesh, ball
-from training.scenes.stage import Placed
+from training.scenes.stage import Placed, Stage
 from training.scenes.textures import Image
 
 COAT = 0.04  # what a plastic's coat reflects at normal incidence, about
@@ -78,13 +77,13 @@ class Builder:
         return self.texture(color) if isinstance(color, Texture) else list(color)
 
 
-def build(scene: Scene, time: float) -> Any:
+def build(stage: Stage, time: float) -> Any:
     """LuxCore's scene at a time."""
     builder = Builder()
-    builder.settings |= _camera(scene.stage.camera, time)
-    if scene.stage.environment is not None:
-        _sky(builder, scene.stage.environment)
-    for index, placed in enumerate(scene.stage.objects):
+    builder.settings |= _camera(stage.camera, time)
+    if stage.environment is not None:
+        _sky(builder, stage.environment)
+    for index, placed in enumerate(stage.objects):
         _place(builder, f"object{index:03d}", placed, time)
     return builder.finish()
 

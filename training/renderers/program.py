@@ -125,19 +125,21 @@ class Program:
 
 @dataclass(frozen=True)
 class ProgramScene:
-    """A view of a procedural scene that a program builds and renders.
+    """A view of a scene that a program builds and renders.
 
     Attributes:
         program: who does it.
-        seed: of the scene.
+        seed: of the procedural scene.
         size: (height, width).
         reach: how many frames around time 0 there will be.
+        stage: a file of `training.scenes.stored`, rendered in place of the procedural scene.
     """
 
     program: Program
     seed: int
     size: tuple[int, int]
     reach: int = 0
+    stage: Path | None = None
     gives_variance = False
 
     def renderer(self, time: int = 0, motion: bool = False) -> "ProgramRenderer":
@@ -168,20 +170,23 @@ class ProgramRenderer:
         """
         counts = np.broadcast_to(np.asarray(samples, np.uint32), self.size)
         (spp,) = np.unique(counts).tolist()
-        # The renderers' own streams are 31 bits, and near seeds might not be independent.
-        stream = int(np.random.SeedSequence(seed).generate_state(1)[0] >> 1)
-        frame = self.scene.program.render(
-            {
-                "seed": self.scene.seed,
-                "height": self.size[0],
-                "width": self.size[1],
-                "reach": self.scene.reach,
-                "time": self.time,
-                "spp": spp,
-                "stream": max(stream, 1),
-                "threads": self.scene.program.threads,
-            }
-        )
+        frame = self.scene.program.render(self.request(spp, seed))
         if progress:
             progress(spp, spp)
         return accumulated(frame, counts)
+
+    def request(self, spp: int, seed: int) -> Request:
+        """What to ask the program for."""
+        # The renderers' own streams are 31 bits, and near seeds might not be independent.
+        stream = int(np.random.SeedSequence(seed).generate_state(1)[0] >> 1)
+        return {
+            "seed": self.scene.seed,
+            "stage": "" if self.scene.stage is None else str(self.scene.stage),
+            "height": self.size[0],
+            "width": self.size[1],
+            "reach": self.scene.reach,
+            "time": self.time,
+            "spp": spp,
+            "stream": max(stream, 1),
+            "threads": self.scene.program.threads,
+        }
