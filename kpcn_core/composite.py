@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from kpcn_core import features
+from kpcn_core import features, restoration
 from kpcn_core.errors import MissingAov, UnknownName
 from kpcn_core.frame import Frame, Pixels
-from kpcn_core.prepared import Prepared
+from kpcn_core.prepared import Prepared, tensor
 from kpcn_core.settings import OUTPUTS, Settings
 
 
@@ -44,6 +45,8 @@ def check_outputs(frame: Frame, aovs: Sequence[str], split: bool) -> None:
 def output(prepared: Prepared, settings: Settings, filtered: Mapping[str, Tensor]) -> Frame:
     """The frame with everything that was filtered, recomposed."""
     frame, gain = prepared.frame, prepared.gain
+    factors = restoration.gains(prepared, filtered)
+    filtered = {name: image * factors.get(name, 1.0) for name, image in filtered.items()}
     parts, layers = prepared.components(filtered), prepared.layers(filtered)
     made = {"color": features.compose(parts, gain), "specular": parts["specular"] / gain}
     if "irradiance" in parts:
@@ -51,12 +54,17 @@ def output(prepared: Prepared, settings: Settings, filtered: Mapping[str, Tensor
         made["diffuse"] = parts["irradiance"] * features.demodulator(parts["albedo"]) / gain
     if "alpha" in layers:
         made["alpha"] = layers.pop("alpha")
-    aovs = {aov: _kept_where_nan(made[aov], frame[aov]) for aov in settings.aovs}
-    kept = {name: _kept_where_nan(layer, frame.layers[name]) for name, layer in layers.items()}
+    share = restoration.detail(prepared, made["color"])
+    aovs = {aov: _kept(made[aov], frame[aov], share) for aov in settings.aovs}
+    kept = {name: _kept(layer, frame.layers[name], share) for name, layer in layers.items()}
     return frame.with_aovs(**aovs).with_layers(**kept)
 
 
-def _kept_where_nan(result: Tensor, original: Pixels) -> Pixels:
-    """NaN, where there was no usable pixel under a kernel, keeps the input."""
+def _kept(result: Tensor, original: Pixels, share: Tensor | None) -> Pixels:
+    """A result with its share of the input; all of it where no kernel had a usable pixel (NaN)."""
+    if share is not None:
+        noisy = tensor(original, result.device)
+        given = torch.lerp(result, noisy, share)
+        result = torch.where((share > 0) & noisy.isfinite(), given, result)
     pixels = result[0].float().cpu().numpy()
     return np.where(np.isnan(pixels), original, pixels)

@@ -1,0 +1,151 @@
+"""What denoising took although noise does not explain it: given back, and nothing else is."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from torch import Tensor
+from torch.testing import assert_close
+
+from kpcn_core.denoiser import Denoiser
+from kpcn_core.frame import Frame
+from kpcn_core.restoration import light_gain, surplus
+from kpcn_core.settings import Settings
+from tests.frames import random_frame
+from tests.networks import random_network
+
+SIZE = (40, 60)
+CLEAN = torch.full((1, 3, *SIZE), 0.3)
+
+
+def noise(deviation: float, seed: int = 0) -> Tensor:
+    """Of all channels together, as that of renders mostly is."""
+    generator = torch.Generator().manual_seed(seed)
+    return (torch.randn((1, 1, *SIZE), generator=generator) * deviation).expand(-1, 3, -1, -1)
+
+
+def counts(number: int) -> Tensor:
+    return torch.full((1, 1, *SIZE), float(number))
+
+
+def constant(variance: float) -> Tensor:
+    return torch.full((1, 3, *SIZE), variance)
+
+
+@pytest.mark.parametrize("spp", [4, 32, 512])
+def test_noise_is_not_given_back(spp: int) -> None:
+    deviation = 0.5 / spp**0.5
+    found = noise(deviation)
+    share = surplus(CLEAN + found, CLEAN, constant(deviation**2), counts(spp))
+    left = (share * found).square().mean().sqrt() / deviation
+    assert left < 0.2  # of the deviation, so 4 % of the noise
+
+
+def test_detail_that_noise_cannot_explain_is_given_back() -> None:
+    line = torch.zeros_like(CLEAN)
+    line[..., 20, :] = 0.2
+    share = surplus(CLEAN + line + noise(0.01), CLEAN, constant(0.01**2), counts(128))
+    assert share[..., 20, :].min() > 0.9
+    assert share[..., :12, :].mean() < 0.1  # nothing was lost there
+
+
+def test_a_firefly_is_noise() -> None:
+    mean, variance = CLEAN.clone(), constant(0.01**2)
+    mean[..., 20, 30] += 50.0 / 32  # one sample of 32
+    variance[..., 20, 30] = (50.0 / 32) ** 2
+    share = surplus(mean, CLEAN, variance, counts(32))
+    assert share[..., 20, 30] == 0
+
+
+def test_pixels_that_missed_rare_light_do_not_vouch_for_darkness() -> None:
+    mean, variance = torch.zeros_like(CLEAN), torch.zeros_like(CLEAN)
+    mean[..., ::9, ::9] = 0.3 * 81
+    variance[..., ::9, ::9] = (0.3 * 81) ** 2
+    share = surplus(mean, CLEAN, variance, counts(8))
+    assert share.max() == 0
+
+
+def test_of_less_than_two_samples_nothing_is_known() -> None:
+    count = counts(64)
+    count[..., 10:20, :] = 1
+    share = surplus(CLEAN + 0.1, CLEAN, constant(0.0), count)
+    assert share[..., 10:20, :].max() == 0
+    assert share[..., 30:, :].min() > 0.9
+
+
+def test_light_comes_back_up_to_chance() -> None:
+    noisy, variance = CLEAN + noise(0.05), constant(0.05**2)
+    gained = light_gain(noisy, 0.97 * CLEAN, variance) * 0.97 * CLEAN
+    assert gained.mean() == pytest.approx(float(noisy.mean()), rel=0.003)
+    assert light_gain(noisy, CLEAN, variance) == 1
+
+
+def test_one_firefly_brightens_nothing() -> None:
+    noisy, variance = CLEAN.clone(), constant(0.01**2)
+    noisy[..., 5, 5], variance[..., 5, 5] = 100.0, 100.0**2
+    assert noisy.mean() > 1.1 * CLEAN.mean()
+    assert light_gain(noisy, CLEAN, variance) == 1
+
+
+def test_what_is_black_or_nan_has_a_gain_too() -> None:
+    black = torch.zeros_like(CLEAN)
+    assert light_gain(black, black, constant(0.0)) == 1
+    denoised = 0.98 * CLEAN
+    denoised[..., 0, 0] = torch.nan
+    assert_close(light_gain(CLEAN, denoised, constant(0.0)), torch.full((1, 1, 1, 1), 1 / 0.98))
+
+
+def converged(size: tuple[int, int] = SIZE, **aovs: np.ndarray) -> Frame:
+    """A frame full of detail, without any noise, that says so."""
+    frame = random_frame(*size)
+    known = {name: 0 * frame[name] for name in frame.aovs if name.endswith("_mse")}
+    return frame.with_aovs(**known, sample_count=np.full((1, *size), 4096, np.float32), **aovs)
+
+
+@pytest.fixture(scope="module")
+def denoiser() -> Denoiser:
+    return Denoiser(random_network(fold=2), torch.device("cpu"))
+
+
+def test_without_noise_the_frame_stays_as_it_is(denoiser: Denoiser) -> None:
+    frame = converged()
+    result = denoiser.denoise(frame, ("color", "diffuse", "specular"))
+    for aov in ("color", "diffuse", "specular"):
+        assert_allclose(result[aov], frame[aov], rtol=1e-3, atol=1e-3)
+
+
+def test_frames_that_do_not_say_stay_as_the_network_leaves_them(denoiser: Denoiser) -> None:
+    frame = converged()
+    for unknown in ("sample_count", "color_mse"):
+        without = Frame({name: frame[name] for name in frame.aovs if name != unknown})
+        result = denoiser.denoise(without, encoder="generic")["color"]
+        assert np.abs(result - frame["color"]).mean() > 0.05
+
+
+def test_layers_that_add_up_still_do(denoiser: Denoiser) -> None:
+    frame = random_frame(*SIZE).with_aovs(sample_count=np.full((1, *SIZE), 64, np.float32))
+    share = np.random.default_rng(0).random((3, *SIZE), dtype=np.float32)
+    first = share * frame["diffuse"]
+    layers = {"lg_a": first, "lg_b": frame["diffuse"] - first}
+    settings = Settings(("color", "diffuse", "specular"), dict.fromkeys(layers, "diffuse"))
+    encoded = denoiser.encode(frame.with_layers(**layers), settings)
+    result = denoiser.render(denoiser.window([encoded], 0), settings)
+    total = result.layers["lg_a"] + result.layers["lg_b"]
+    assert_allclose(total, result["diffuse"], rtol=1e-3, atol=1e-3)
+    both = result["diffuse"] + result["specular"]
+    assert_allclose(both, result["color"], rtol=1e-3, atol=1e-3)
+
+
+def test_tiles_give_back_the_same(denoiser: Denoiser) -> None:
+    frame = random_frame(60, 80).with_aovs(sample_count=np.full((1, 60, 80), 64, np.float32))
+    whole, tiled = (denoiser.denoise(frame, tile=tile)["color"] for tile in (1000, 32))
+    assert_allclose(tiled, whole, rtol=1e-4, atol=1e-5)
+
+
+def test_pixels_without_numbers_are_filled_as_ever(denoiser: Denoiser) -> None:
+    frame = converged()
+    broken = frame["color"].copy()
+    broken[:, 7, 7] = np.nan
+    result = denoiser.denoise(frame.with_aovs(color=broken))["color"]
+    assert np.isfinite(result).all()
+    assert_array_equal(np.isnan(broken).any(axis=0).nonzero(), ([7], [7]))
