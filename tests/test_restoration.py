@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_allclose
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -148,4 +148,4 @@ def test_pixels_without_numbers_are_filled_as_ever(denoiser: Denoiser) -> None:
     broken[:, 7, 7] = np.nan
     result = denoiser.denoise(frame.with_aovs(color=broken))["color"]
     assert np.isfinite(result).all()
-    assert_array_equal(np.isnan(broken).any(axis=0).nonzero(), ([7], [7]))
+    assert_allclose(result[:, 30:], frame["color"][:, 30:], rtol=1e-3, atol=1e-3)
