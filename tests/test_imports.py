@@ -47,7 +47,16 @@ LAYERS = (
         "claims",
         "model",
     },
-    {"region", "prepared", "inference", "settings", "tile_budget", "composite", "error_map"},
+    {
+        "region",
+        "prepared",
+        "restoration",
+        "inference",
+        "settings",
+        "tile_budget",
+        "composite",
+        "error_map",
+    },
     {
         "denoiser",
         "sequence_denoiser",
