@@ -144,14 +144,14 @@ def render(
     slopes = None if slope is None else slope_pyramid(_grown(slope, alignment), scales)
     finished = images.finished or {}
     wanted = [name for name in images.images if name not in finished]
+    if slopes is not None:
+        contexts = network.specialize(contexts, slopes)
     if images.pyramid is None:
-        if slopes is not None:
-            contexts = network.specialize(contexts, slopes)
         asked = {name: images.images[name] for name in wanted}
         filtered = reconstruct(network, contexts, asked, others)
     else:
         pyramid = images.pyramid.of([name for name in images.pyramid.planes if name in wanted])
-        joined = blocks.reconstruct(network, contexts, pyramid, others, slopes)
+        joined = blocks.reconstruct(network, contexts, pyramid, others)
         filtered = {name: without_mask(image) for name, image in joined.items()}
     if images.finished is not None:
         images.finished.update((name, filtered[name]) for name in network.unsteered & set(filtered))

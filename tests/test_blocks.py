@@ -66,10 +66,9 @@ def in_blocks(
     contexts: list[Context],
     images: dict[str, Image],
     around: Shares | None = None,
-    slopes: list[torch.Tensor] | None = None,
 ) -> dict[str, torch.Tensor]:
     scales = {name: image.pyramid(network.config.scales) for name, image in images.items()}
-    found = blocks.reconstruct(network, contexts, blocks.pyramid(network, scales), around, slopes)
+    found = blocks.reconstruct(network, contexts, blocks.pyramid(network, scales), around)
     return {name: without_mask(image) for name, image in found.items()}
 
 
@@ -108,8 +107,9 @@ def test_blocks_specialize_as_the_module_does(fold: int, where: str, painted: bo
     contexts, images = random_contexts(network, 1), random_images(COMPONENTS)
     slope = torch.rand(1, 1, *SIZE) * 2 if painted else torch.full((1, 1, *SIZE), 1.5)
     slopes = slope_pyramid(slope, 3)
-    expected = reconstruct(network, network.specialize(contexts, slopes), images)
-    found = in_blocks(network, contexts, images, slopes=slopes)
+    steep = network.specialize(contexts, slopes)
+    expected = reconstruct(network, steep, images)
+    found = in_blocks(network, steep, images)
     symmetric = in_blocks(network, contexts, images)
     for name in COMPONENTS:
         assert_close(found[name], expected[name], rtol=1e-5, atol=1e-5, equal_nan=True)
@@ -133,7 +133,7 @@ def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = in_blocks(network, contexts, images)
     torch.set_num_threads(1)
     alone = in_blocks(network, contexts, images)
-    monkeypatch.setattr(blocks, "WIDTH", 8)
+    monkeypatch.setattr(blocks, "HEIGHT", 2)
     torch.set_num_threads(2)
     small = in_blocks(network, contexts, images)
     assert torch.get_num_threads() == 2

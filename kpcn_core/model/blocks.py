@@ -1,13 +1,11 @@
-"""`reconstruction.reconstruct` on a CPU: block by block, so that no image of logits ever exists.
+"""`reconstruction.reconstruct` on a CPU: piece by piece, so that no image of logits ever exists.
 
-The logits of a block stay in the processor's cache between the layer that makes them and the
+The logits of a piece stay in the processor's cache between the layer that makes them and the
 kernels that use them. Needs the extra "cpu" (`ops.compiler`).
 """
 
-import math
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate, product
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kpcn_core.model.config import KERNELS
 from kpcn_core.model.network import Network
 from kpcn_core.model.reconstruction import Shares
 from kpcn_core.model.temporal import Context
@@ -25,9 +22,9 @@ from kpcn_core.ops.workers import each
 
 Floats = NDArray[np.float32]
 
-# Of a block, pixels. Logits of 2 rows would fit into the second cache, but Python's part of a block
-# would count then: those of 8 (1.5 MB) are a tenth faster.
-HEIGHT, WIDTH = 8, 512
+# Rows that a thread does at a time, even.
+HEIGHT = 16
+NOTHING = np.empty((0, 0), np.float32)
 
 
 class Pyramid(NamedTuple):
@@ -58,115 +55,44 @@ class Pyramid(NamedTuple):
         return Pyramid({name: self.planes[name] for name in names}, levels, self.margin)
 
 
-class BlockPredictor:
-    """Specialization and `KernelPredictor` of one scale, for blocks of one image.
+class Predictor(NamedTuple):
+    """What makes the logits of one scale, as arrays; see `compiled.reconstruct_rows`."""
 
-    All their layers see single pixels; here they are products of matrices, the biases of the last
-    ones a column for a channel of ones. What a block needs is there again for the next one: fresh
-    memory costs more than the products.
+    features: Floats
+    unfold: Floats
+    unfold_bias: Floats
+    layer: Floats
+    powers: Floats
+    slope: Floats
 
-    Args:
-        network: whose modules are used.
-        scale: 0 is the finest.
-        names: of the components whose logits are wanted.
-        features: of the scale [1,C,H/fold,W/fold].
-        slope: log(lambda) [1,1,H,W]; None is lambda = 1.
-    """
-
-    def __init__(
-        self,
-        network: Network,
-        scale: int,
-        names: Sequence[str],
-        features: Tensor,
-        slope: Tensor | None,
-    ) -> None:
-        predictor, chosen = network.predictor(scale, names)
-        self.layer = _matrix(predictor.logits.weight[chosen], predictor.logits.bias[chosen])
-        self.unfold = predictor.unfold[0] if isinstance(predictor.unfold, nn.Sequential) else None
-        self.blocks = network.specialization_blocks(scale)
-        self.features, self.slope, self.fold = features[0].permute(1, 2, 0), slope, predictor.fold
-        self.folded_slope = self.powers = None
-        if slope is not None and self.blocks:
-            # Its mean, as features stand for several pixels.
-            self.folded_slope = functional.avg_pool2d(slope, self.fold, ceil_mode=True)
-        elif slope is not None and network.config.asymmetry == KERNELS:
-            self.powers = _matrix(*network.powers_of(scale, network.outputs(scale, names)))
-        self.rooms = Rooms()
-
-    def __call__(self, rows: slice, columns: slice) -> Tensor:
-        """Logits [outputs,h,w] of the image's rows and columns, until the thread's next call."""
-        near = [slice(side.start // self.fold, side.stop // self.fold) for side in (rows, columns)]
-        part = self.features[near[0], near[1]]
-        pixels = part.reshape(-1, part.shape[2]).t()
-        if self.folded_slope is not None:
-            slope = self.folded_slope[0, 0, near[0], near[1]]
-            pixels = self._specialized(pixels, slope.reshape(1, -1))
-        size = rows.stop - rows.start, columns.stop - columns.start
-        full = self._unfolded(pixels, size)
-        return self._logits(full.flatten(1), rows, columns).view(-1, *size)
-
-    def _specialized(self, pixels: Tensor, slope: Tensor) -> Tensor:
-        """`Specialization` of features [C,n], by log(lambda) [1,n]."""
-        for block in self.blocks:
-            inner = _pointwise(block.first, pixels.relu())
-            inner.addmm_(block.slope.weight.flatten(1), slope).relu_()
-            pixels = pixels + _pointwise(block.second, inner).mul_(slope)
-        return pixels
-
-    def _unfolded(self, pixels: Tensor, size: tuple[int, int]) -> Tensor:
-        """What the last layer reads, and a channel of ones, of features [C,n] -> [C'+1,h,w]."""
-        from kpcn_core.ops.compiled import unfold_block
-
-        full = self.rooms.get("full", self.layer.shape[1], *size)
-        if self.unfold is None:
-            torch.clamp(pixels.view(-1, *size), min=0.0, out=full[:-1])
-            full[-1] = 1.0
-            return full
-        assert isinstance(self.unfold, nn.Conv2d)
-        assert self.unfold.bias is not None
-        folded = self.rooms.get("folded", self.unfold.out_channels, size[0] // 2, size[1] // 2)
-        torch.mm(self.unfold.weight.flatten(1), pixels, out=folded.flatten(1))
-        unfold_block(folded.numpy(), self.unfold.bias.numpy(), full.numpy())
-        return full
-
-    def _logits(self, full: Tensor, rows: slice, columns: slice) -> Tensor:
-        """The last layer's, from unfolded features [C'+1,n]."""
-        logits = self.rooms.get("logits", len(self.layer), full.shape[1])
-        if self.powers is None or self.slope is None:
-            return torch.mm(self.layer, full, out=logits)
-        slope = self.slope[0, 0, rows, columns]
-        least, most = slope.aminmax()
-        if least == most:  # as nearly everywhere: both layers are one
-            return torch.mm(self.layer + most * self.powers, full, out=logits)
-        powers = self.rooms.get("powers", len(self.layer), full.shape[1])
-        torch.mm(self.powers, full, out=powers)
-        return torch.mm(self.layer, full, out=logits).addcmul_(powers, slope.reshape(1, -1))
+    @classmethod
+    def of(
+        cls, network: Network, scale: int, names: Sequence[str], context: Context
+    ) -> "Predictor":
+        """That of some components; their kernels' and their joins'."""
+        module, chosen = network.predictor(scale, names)
+        unfold = NOTHING, np.empty(0, np.float32)
+        if isinstance(module.unfold, nn.Sequential):
+            layer = module.unfold[0]
+            assert isinstance(layer, nn.Conv2d)
+            assert layer.bias is not None
+            unfold = layer.weight.flatten(1).contiguous().numpy(), layer.bias.numpy()
+        powers = slope = NOTHING
+        if context.slope is not None:
+            powers = _matrix(*network.powers_of(scale, network.outputs(scale, names)))
+            slope = context.slope[0, 0].contiguous().numpy()
+        return cls(
+            context.shared[0].permute(1, 2, 0).contiguous().numpy(),
+            *unfold,
+            _matrix(module.logits.weight[chosen], module.logits.bias[chosen]),
+            powers,
+            slope,
+        )
 
 
-class Rooms(threading.local):
-    """Memory that a thread uses again and again."""
-
-    def __init__(self) -> None:
-        self.rooms: dict[str, Tensor] = {}
-
-    def get(self, name: str, *size: int) -> Tensor:
-        """Float32 of this size, holding anything; the same memory for the same name."""
-        length = math.prod(size)
-        if name not in self.rooms or len(self.rooms[name]) < length:
-            self.rooms[name] = torch.empty(length)
-        return self.rooms[name][:length].view(size)
-
-
-def _matrix(weight: Tensor, bias: Tensor) -> Tensor:
-    """A layer, for features that are followed by a channel of ones."""
-    return torch.cat([weight, bias[:, None]], dim=1)
-
-
-def _pointwise(layer: nn.Conv2d, pixels: Tensor) -> Tensor:
-    """A layer that sees single pixels [C,n]."""
-    assert layer.bias is not None
-    return torch.addmm(layer.bias[:, None], layer.weight.flatten(1), pixels)
+def _matrix(weight: Tensor, bias: Tensor) -> Floats:
+    """A layer with its bias as last column."""
+    return torch.cat([weight, bias[:, None]], dim=1).numpy()
 
 
 def usable(network: Network, image: Tensor) -> bool:
@@ -199,33 +125,29 @@ def reconstruct(
     contexts: Sequence[Context],
     images: Pyramid,
     around: Shares | None = None,
-    slopes: Sequence[Tensor] | None = None,
 ) -> dict[str, Tensor]:
     """Filter the centre frame of a window.
 
     Args:
         network: predicts the kernels.
-        contexts: of every scale, finest first; not yet specialized.
+        contexts: of every scale, finest first.
         images: see `pyramid`.
         around: see `reconstruction.neighbours`.
-        slopes: log(lambda) of every scale [1,1,h,w]; None is lambda = 1.
 
     Returns:
         Component, with its mask, to the filtered image [1,C+1,H,W].
     """
     joined = np.empty((images.starts[-1], 0, 0), np.float32)
     for scale in reversed(range(len(contexts))):
-        slope = None if slopes is None else slopes[scale]
-        names = list(images.planes)
-        predict = BlockPredictor(network, scale, names, contexts[scale].shared, slope)
-        joined = _scale(network, predict, images, around, scale, joined)
+        predictor = Predictor.of(network, scale, list(images.planes), contexts[scale])
+        joined = _scale(network, predictor, images, around, scale, joined)
     found = torch.split(torch.from_numpy(joined)[None], list(images.planes.values()), dim=1)
     return dict(zip(images.planes, found, strict=True))
 
 
 def _scale(
     network: Network,
-    predict: BlockPredictor,
+    predictor: Predictor,
     images: Pyramid,
     around: Shares | None,
     scale: int,
@@ -233,7 +155,7 @@ def _scale(
 ) -> Floats:
     """One scale of all components, filtered and joined with the coarser one."""
     # numba takes its time to be imported.
-    from kpcn_core.ops.compiled import reconstruct_block
+    from kpcn_core.ops.compiled import reconstruct_rows
 
     names, starts, level = list(images.planes), images.starts, images.levels[scale]
     sizes = np.array([network.config.kernels[name] for name in names], np.int32)
@@ -241,21 +163,14 @@ def _scale(
     height, width = (length - 2 * images.margin for length in level.shape[1:])
     out = np.empty((starts[-1], height, width), np.float32)
 
-    def block(rows: slice, columns: slice) -> None:
-        logits = predict(rows, columns).numpy()
-        reconstruct_block(
-            *(level, images.margin, starts, sizes, logits, *others, coarser),
-            *(rows.start, columns.start, out),
+    def rows(first: int) -> None:
+        reconstruct_rows(
+            *(*predictor, level, images.margin, starts, sizes, *others, coarser),
+            *(first, min(first + HEIGHT, height), out),
         )
 
-    each(block, list(_blocks(height, width)))
+    each(rows, [(first,) for first in range(0, height, HEIGHT)])
     return out
-
-
-def _blocks(height: int, width: int) -> Iterator[tuple[slice, slice]]:
-    starts = product(range(0, height, HEIGHT), range(0, width, WIDTH))
-    for row, column in starts:
-        yield slice(row, min(row + HEIGHT, height)), slice(column, min(column + WIDTH, width))
 
 
 def _stacked(

@@ -217,14 +217,6 @@ class Network(nn.Module):
         weights, biases = zip(*((none | powers)[name] for name in outputs), strict=True)
         return torch.cat(weights), torch.cat(biases)
 
-    def specialization_blocks(self, scale: int) -> list[SpecializationBlock]:
-        """What `specialize` does to the features of one scale, step by step."""
-        module = _of(self.specialization, scale)
-        if isinstance(module, KernelPowers):
-            return []
-        assert isinstance(module, Specialization)
-        return [block for block in module.blocks if isinstance(block, SpecializationBlock)]
-
     def neighbour_logits(
         self, context: Context, scale: int, frame: int, names: Sequence[str]
     ) -> Logits:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kpcn_core.ops.compiler import compiled, part
 from kpcn_core.ops.kernels import LOGIT_RANGE
+from kpcn_core.ops.registers import COLUMNS, from_bits, multiply
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int32]
@@ -28,84 +29,180 @@ BIAS, MANTISSA = np.int32(127), np.int32(23)
 
 
 @compiled
-def unfold_block(folded: Floats, bias: Floats, out: Floats) -> None:
-    """ReLU of `pixel_shuffle` by 2, and a channel of ones: [4*C,h,w] -> [C+1,2*h,2*w].
-
-    Args:
-        folded: a layer's result without its bias.
-        bias: of that layer [4*C].
-        out: the result.
-    """
-    channels, height, width = out.shape
-    for channel in range(channels - 1):
-        for y in range(height):
-            first = 4 * channel + 2 * (y % 2)
-            even, odd = folded[first, y // 2], folded[first + 1, y // 2]
-            even_bias, odd_bias = bias[first], bias[first + 1]
-            found = out[channel, y]
-            for i in range(width // 2):
-                found[2 * i] = max(even[i] + even_bias, ZERO)
-                found[2 * i + 1] = max(odd[i] + odd_bias, ZERO)
-    out[channels - 1] = ONE
-
-
-@compiled
-def reconstruct_block(
+def reconstruct_rows(
+    features: Floats,
+    unfold: Floats,
+    unfold_bias: Floats,
+    layer: Floats,
+    powers: Floats,
+    slope: Floats,
     images: Floats,
     margin: int,
     starts: Integers,
     sizes: Integers,
-    logits: Floats,
     other_sums: Floats,
     other_peaks: Floats,
     coarse: Floats,
-    row: int,
-    column: int,
+    first: int,
+    last: int,
     out: Floats,
 ) -> None:
-    """Filter and join a block of all components: `reconstruction.reconstruct` of one scale.
+    """Filter and join rows of all components: `reconstruction.reconstruct` of one scale.
 
     Args:
+        features: that kernels are predicted from [H/fold,W/fold,C].
+        unfold: the layer that unfolds them by 2 [4*C',C]; [0,0] where they are not folded.
+        unfold_bias: of it [4*C'].
+        layer: to the logits [L,C'+1]: the kernels of each component, then the joins of each; its
+            bias is the last column.
+        powers: likewise, of lambda; [0,0] if it changes no kernels.
+        slope: log(lambda) [H,W]; [0,0] with no powers.
         images: the components, each with its mask, one after another, and a margin of zeros on all
             sides [P,H+2*margin,W+2*margin].
         margin: pixels, at least half of a kernel.
         starts: where each component starts among those P planes, and at last P [N+1].
         sizes: sides of the components' kernels [N].
-        logits: of the block [*,h,w]: the kernels of each component, then the joins of each.
         other_sums: of the `Share` of all other frames [P,H,W]; [P,0,0] if there is none.
         other_peaks: likewise [N,H,W].
         coarse: the joined image of the coarser scale [P,H/2,W/2]; [P,0,0] for no join.
-        row: of the block's first pixel; even if there is a join.
-        column: likewise.
-        out: the result [P,H,W], in which the block is written.
+        first: row to start at; even.
+        last: row to stop before; odd only at the end of an image that is neither folded nor joined.
+        out: the result [P,H,W], of which these rows are written.
     """
-    height, width = logits.shape[1:]
+    width = out.shape[2]
+    outputs, read = layer.shape
+    full = np.zeros((2 * PIECE // COLUMNS, read, COLUMNS), np.float32)
+    full[:, read - 1] = ONE
+    logits = np.empty((outputs, 2, PIECE), np.float32)
+    flat = logits.reshape(outputs, 2 * PIECE)
+    rises = np.empty_like(flat) if len(powers) else np.empty((0, 0), np.float32)
+    fine = np.empty((len(out), 2, PIECE), np.float32)
+    for y in range(first, last, 2):
+        rows = min(2, last - y)
+        for x in range(0, width, PIECE):
+            count = min(PIECE, width - x)
+            if len(unfold):
+                _unfold(features[y // 2], x // 2, count // 2, unfold, unfold_bias, full)
+            else:
+                _turn(features[y : y + rows], x, count, full)
+            if len(powers):
+                steep = slope[y : y + rows, x : x + count]
+                _steep_products(layer, powers, steep, full, flat, rises)
+            else:
+                _products(layer, full, rows, count, flat)
+            _reconstruct_piece(
+                *(logits, images, margin, starts, sizes, other_sums, other_peaks, coarse),
+                *(y, x, rows, count, fine, out),
+            )
+
+
+@part
+def _reconstruct_piece(
+    logits: Floats,
+    images: Floats,
+    margin: int,
+    starts: Integers,
+    sizes: Integers,
+    other_sums: Floats,
+    other_peaks: Floats,
+    coarse: Floats,
+    row: int,
+    column: int,
+    rows: int,
+    count: int,
+    fine: Floats,
+    out: Floats,
+) -> None:
+    """The same, from the logits [L,2,PIECE] of a piece of one or two rows."""
     join = np.sum(sizes * sizes)
     first = 0
     for index in range(len(sizes)):
         planes = slice(starts[index], starts[index + 1])
-        last = first + sizes[index] ** 2
+        kernels = logits[first : first + sizes[index] ** 2]
+        first += len(kernels)
         others = other_sums[planes], other_peaks[index]
-        kernels = logits[first:last]
-        first = last
+        image, size = images[planes], sizes[index]
         if not coarse.shape[1]:
             _filter(
-                images[planes],
-                margin,
-                kernels,
-                sizes[index],
-                row,
-                column,
-                others,
-                out[planes],
-                row,
-                column,
+                *(image, margin, kernels, size, row, column, rows, count, others),
+                *(out[planes], row, column),
             )
             continue
-        fine = np.empty((starts[index + 1] - starts[index], height, width), np.float32)
-        _filter(images[planes], margin, kernels, sizes[index], row, column, others, fine, 0, 0)
-        _join(fine, coarse[planes], logits[join : join + 6], row, column, out[planes])
+        filtered = fine[planes]
+        _filter(
+            *(image, margin, kernels, size, row, column, rows, count, others),
+            *(filtered, 0, 0),
+        )
+        _join(filtered, coarse[planes], logits[join : join + 6], row, column, count, out[planes])
         join += 6
+
+
+@part
+def _unfold(
+    cells: Floats, first: int, count: int, unfold: Floats, bias: Floats, full: Floats
+) -> None:
+    """What the last layer reads of folded features [w,C], in columns of pixels [*,C'+1,COLUMNS].
+
+    ReLU of `pixel_shuffle` by 2.
+    """
+    turned = np.empty((cells.shape[1], COLUMNS), np.float32)
+    folded = np.empty((len(unfold), COLUMNS), np.float32)
+    half = COLUMNS // 2
+    for start in range(0, count, COLUMNS):
+        for i in range(COLUMNS):
+            # Beyond the last one, any numbers will do.
+            cell = cells[first + min(start + i, count - 1)]
+            for k in range(len(cell)):
+                turned[k, i] = cell[k]
+        multiply(unfold, turned, folded, 0)
+        for channel in range(len(unfold) // 4):
+            for below in range(2):
+                index = 4 * channel + 2 * below
+                even, odd = folded[index], folded[index + 1]
+                even_bias, odd_bias = bias[index], bias[index + 1]
+                place = (below * PIECE + 2 * start) // COLUMNS
+                for right in range(2):
+                    found = full[place + right, channel]
+                    for i in range(half):
+                        found[2 * i] = max(even[half * right + i] + even_bias, ZERO)
+                        found[2 * i + 1] = max(odd[half * right + i] + odd_bias, ZERO)
+
+
+@part
+def _turn(rows: Floats, first: int, count: int, full: Floats) -> None:
+    """The same of features [h,w,C] that are not folded."""
+    for y in range(len(rows)):
+        for i in range(count):
+            pixel, place = rows[y, first + i], y * PIECE + i
+            for k in range(len(pixel)):
+                full[place // COLUMNS, k, place % COLUMNS] = max(pixel[k], ZERO)
+
+
+@part
+def _products(layer: Floats, full: Floats, rows: int, count: int, out: Floats) -> None:
+    """A layer's results [L,2*PIECE] for the pixels of a piece."""
+    for y in range(rows):
+        for x in range(y * PIECE, y * PIECE + count, COLUMNS):
+            multiply(layer, full[x // COLUMNS], out, x)
+
+
+@part
+def _steep_products(
+    layer: Floats, powers: Floats, slope: Floats, full: Floats, logits: Floats, rises: Floats
+) -> None:
+    """The same, with log(lambda) [h,w] times their powers added."""
+    rows, count = slope.shape
+    steepest = slope.max()
+    if steepest == slope.min():  # as nearly everywhere: both layers are one
+        _products(layer + steepest * powers, full, rows, count, logits)
+        return
+    _products(layer, full, rows, count, logits)
+    _products(powers, full, rows, count, rises)
+    for index in range(len(logits)):
+        for y in range(rows):
+            found, rise, steep = logits[index, y * PIECE :], rises[index, y * PIECE :], slope[y]
+            for i in range(count):
+                found[i] += steep[i] * rise[i]
 
 
 @part
@@ -116,52 +213,49 @@ def _filter(
     size: int,
     row: int,
     column: int,
+    rows: int,
+    count: int,
     others: tuple[Floats, Floats],
     out: Floats,
     out_row: int,
     out_column: int,
 ) -> None:
     """`renormalized` of the centre's share together with that of the other frames."""
-    height, width = logits.shape[1:]
     weights = np.empty((size * size, PIECE), np.float32)
     sums = np.empty((len(image), PIECE), np.float32)
-    peak, powers = np.empty(PIECE, np.float32), np.empty(PIECE, np.int32)
+    peak = np.empty(PIECE, np.float32)
     shift = margin - size // 2
-    for y in range(height):
-        for x in range(0, width, PIECE):
-            count = min(PIECE, width - x)
-            _peaks(logits, y, x, count, peak)
-            _numerators(logits, y, x, count, peak, weights, powers)
-            _sums(image, size, row + y + shift, column + x + shift, count, weights, sums)
-            if len(others[1]):
-                _add_share(others, row + y, column + x, count, peak, sums, powers)
-            _renormalize(sums, count, out, out_row + y, out_column + x)
+    for y in range(rows):
+        _peaks(logits, y, 0, count, peak)
+        _numerators(logits, y, 0, count, peak, weights)
+        _sums(image, size, row + y + shift, column + shift, count, weights, sums)
+        if len(others[1]):
+            _add_share(others, row + y, column, count, peak, sums)
+        _renormalize(sums, count, out, out_row + y, out_column)
 
 
 @part
-def _join(fine: Floats, coarse: Floats, logits: Floats, row: int, column: int, out: Floats) -> None:
-    """`interpolating_join_masked` of a block [C+1,h,w]; coarse and out are whole images."""
-    channels, height, width = fine.shape
-    weights = np.empty((2, 6, PIECE), np.float32)
-    peak, powers = np.empty(PIECE, np.float32), np.empty(PIECE, np.int32)
+def _join(
+    fine: Floats, coarse: Floats, logits: Floats, row: int, column: int, count: int, out: Floats
+) -> None:
+    """`interpolating_join_masked` of two rows of a piece [C+1,2,*]; coarse and out are whole."""
+    channels, half, first = len(fine), count // 2, column // 2
+    weights = np.empty((6, PIECE), np.float32)
+    peak = np.empty(PIECE, np.float32)
     low = np.empty((channels, PIECE // 2), np.float32)
     near = np.empty((2, channels, PIECE // 2 + 2), np.float32)
     split = np.empty((2, 6, PIECE // 2), np.float32)
     joined = np.empty((2, channels, PIECE // 2), np.float32)
-    for y in range(0, height, 2):
-        for x in range(0, width, PIECE):
-            count = min(PIECE, width - x)
-            half, first = count // 2, (column + x) // 2
-            _low(fine, y, x, half, low)
-            _nearest(coarse, (row + y) // 2, first, half, near[0])
-            for below in range(2):
-                _nearest(coarse, (row + y) // 2 + 2 * below - 1, first, half, near[1])
-                _join_weights(logits, y + below, x, count, peak, weights[below], powers)
-                _parted(weights[below], half, split)
-                for right in range(2):
-                    _interpolate(near, low, split[right], right, half, joined[right])
-                _with_detail(fine, y + below, x, low, split, joined, half)
-                _together(joined, half, out, row + y + below, column + x)
+    _low(fine, 0, 0, half, low)
+    _nearest(coarse, row // 2, first, half, near[0])
+    for below in range(2):
+        _nearest(coarse, row // 2 + 2 * below - 1, first, half, near[1])
+        _join_weights(logits, below, 0, count, peak, weights)
+        _parted(weights, half, split)
+        for right in range(2):
+            _interpolate(near, low, split[right], right, half, joined[right])
+        _with_detail(fine, below, 0, low, split, joined, half)
+        _together(joined, half, out, row + below, column)
 
 
 @part
@@ -178,11 +272,8 @@ def _peaks(logits: Floats, y: int, x: int, count: int, peak: Floats) -> None:
 
 
 @part
-def _numerators(
-    logits: Floats, y: int, x: int, count: int, peak: Floats, weights: Floats, powers: Integers
-) -> None:
+def _numerators(logits: Floats, y: int, x: int, count: int, peak: Floats, weights: Floats) -> None:
     """exp(logit - peak), at least exp(-LOGIT_RANGE)."""
-    factors = powers.view(np.float32)
     for tap in range(len(logits)):
         row, found = logits[tap, y, x : x + count], weights[tap]
         for i in range(count):
@@ -190,10 +281,7 @@ def _numerators(
             whole = np.int32(exponent - HALF)
             f = exponent - np.float32(whole)
             series = ((((S6 * f + S5) * f + S4) * f + S3) * f + S2) * f + S1
-            found[i] = series * f + ONE
-            powers[i] = (whole + BIAS) << MANTISSA
-        for i in range(count):
-            found[i] *= factors[i]
+            found[i] = (series * f + ONE) * from_bits((whole + BIAS) << MANTISSA)
 
 
 @part
@@ -246,7 +334,6 @@ def _add_share(
     count: int,
     peak: Floats,
     sums: Floats,
-    powers: Integers,
 ) -> None:
     """`together`: both shares at the scale of the larger peak."""
     last = len(sums) - 1
@@ -257,7 +344,7 @@ def _add_share(
         pair[0, 0, i] = peak[i] if mine[i] > ZERO else NOTHING
         pair[1, 0, i] = there[i] if weight[i] > ZERO else NOTHING
     _peaks(pair, 0, 0, count, peak)
-    _numerators(pair, 0, 0, count, peak, scales, powers)
+    _numerators(pair, 0, 0, count, peak, scales)
     for channel in range(last + 1):
         total, added = sums[channel], others[0][channel, y, x : x + count]
         for i in range(count):
@@ -299,11 +386,11 @@ def _low(fine: Floats, y: int, x: int, count: int, low: Floats) -> None:
 
 @part
 def _join_weights(
-    logits: Floats, y: int, x: int, count: int, peak: Floats, weights: Floats, powers: Integers
+    logits: Floats, y: int, x: int, count: int, peak: Floats, weights: Floats
 ) -> None:
     """Softmax of the first five, sigmoid of the last."""
     _peaks(logits[:5], y, x, count, peak)
-    _numerators(logits[:5], y, x, count, peak, weights, powers)
+    _numerators(logits[:5], y, x, count, peak, weights)
     w0, w1, w2, w3, w4 = weights[0], weights[1], weights[2], weights[3], weights[4]
     for i in range(count):
         share = ONE / (w0[i] + w1[i] + w2[i] + w3[i] + w4[i])
@@ -318,7 +405,7 @@ def _join_weights(
         peak[i] = abs(gate[i])
     # exp(-|g|), by the same series.
     pair = np.zeros((1, 1, count), np.float32)
-    _numerators(pair, 0, 0, count, peak, weights[5:], powers)
+    _numerators(pair, 0, 0, count, peak, weights[5:])
     for i in range(count):
         small = detail[i] / (ONE + detail[i])
         detail[i] = ONE - small if gate[i] > ZERO else small

@@ -1,0 +1,128 @@
+"""What numba cannot say itself: products of matrices in vector registers, and bits as a number.
+
+Compiled code that is kept on disk (`ops.compiler`) does not notice a change in this file: whoever
+makes one deletes it.
+"""
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from kpcn_core.ops.compiler import part
+
+Floats = NDArray[np.float32]
+
+LANES = 8  # float32 numbers in a register of AVX2
+# Rows and registers of a tile: with them, 12 sums, 2 columns and a broadcast fill the 16 registers.
+ROWS, REGISTERS = 6, 2
+COLUMNS = REGISTERS * LANES
+FAST = ("fast",)
+
+single, bits = ir.FloatType(), ir.IntType(32)
+lanes = ir.VectorType(single, LANES)
+
+
+@part
+def multiply(left: Floats, right: Floats, out: Floats, column: int) -> None:
+    """Write `left @ right` to COLUMNS columns of `out`.
+
+    Args:
+        left: [m,k], the numbers of a row side by side; k >= 1.
+        right: [k,COLUMNS], likewise.
+        out: [m,n], likewise.
+        column: the first of `out`.
+    """
+    rows = len(left)
+    if rows < ROWS:
+        for i in range(rows):
+            for j in range(COLUMNS):
+                total = np.float32(0.0)
+                for k in range(left.shape[1]):
+                    total += left[i, k] * right[k, j]
+                out[i, column + j] = total
+        return
+    for i in range(0, rows, ROWS):
+        # The last tile overlaps the one before.
+        _tile(left, right, out, min(i, rows - ROWS), column)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _tile(typing: Any, left: Any, right: Any, out: Any, row: Any, column: Any) -> tuple[Any, Any]:
+    """ROWS rows and COLUMNS columns of a product, summed in registers."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        word = context.get_value_type(types.intp)
+
+        def array(index: int) -> tuple[Any, Any, Any]:
+            kind, value = signature.args[index], arguments[index]
+            made = context.make_array(kind)(context, builder, value)
+            start = builder.bitcast(made.data, ir.IntType(8).as_pointer())
+            stride = cgutils.unpack_tuple(builder, made.strides)[0]
+            return start, stride, cgutils.unpack_tuple(builder, made.shape)[1]
+
+        def at(start: Any, stride: Any, row: Any, column: Any, kind: Any) -> Any:
+            bytes_before = builder.add(
+                builder.mul(row, stride), builder.mul(column, ir.Constant(word, 4))
+            )
+            return builder.bitcast(builder.gep(start, [bytes_before]), kind.as_pointer())
+
+        (a, a_stride, depth), (b, b_stride, _), (c, c_stride, _) = map(array, range(3))
+        top, c_column = arguments[3:]
+        none, one = ir.Constant(word, 0), ir.Constant(word, 1)
+        rows = [builder.add(top, ir.Constant(word, r)) for r in range(ROWS)]
+        lines = [at(a, a_stride, r, none, single) for r in rows]
+        before = builder.basic_block
+        loop, done = (builder.append_basic_block(name) for name in ("depth", "done"))
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        step = builder.phi(word)
+        step.add_incoming(none, before)
+        sums = [[builder.phi(lanes) for _ in range(REGISTERS)] for _ in range(ROWS)]
+        place = at(b, b_stride, step, none, lanes)
+        columns = [_load(builder, place, v, word) for v in range(REGISTERS)]
+        found = []
+        for line, row_sums in zip(lines, sums, strict=True):
+            factor = _everywhere(builder, builder.load(builder.gep(line, [step])))
+            for total, numbers in zip(row_sums, columns, strict=True):
+                product = builder.fmul(factor, numbers, flags=FAST)
+                found.append(builder.fadd(total, product, flags=FAST))
+                total.add_incoming(ir.Constant(lanes, [0.0] * LANES), before)
+                total.add_incoming(found[-1], loop)
+        following = builder.add(step, one)
+        step.add_incoming(following, loop)
+        builder.cbranch(builder.icmp_signed("<", following, depth), loop, done)
+        builder.position_at_end(done)
+        for index, total in enumerate(found):
+            place = at(c, c_stride, rows[index // REGISTERS], c_column, lanes)
+            offset = ir.Constant(word, index % REGISTERS)
+            builder.store(total, builder.gep(place, [offset]), align=4)
+        return context.get_dummy_value()
+
+    return types.void(left, right, out, types.intp, types.intp), generate
+
+
+def _load(builder: Any, place: Any, index: int, word: Any) -> Any:
+    return builder.load(builder.gep(place, [ir.Constant(word, index)]), align=4)
+
+
+def _everywhere(builder: Any, number: Any) -> Any:
+    """A register full of one number."""
+    unknown = ir.Constant(lanes, ir.Undefined)
+    first = builder.insert_element(unknown, number, ir.Constant(bits, 0))
+    zeros = ir.Constant(ir.VectorType(bits, LANES), [0] * LANES)
+    return builder.shuffle_vector(first, unknown, zeros)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def from_bits(typing: Any, number: Any) -> tuple[Any, Any]:
+    """The float32 whose bits are those of an int32."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], single)
+
+    return types.float32(types.int32), generate
