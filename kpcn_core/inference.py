@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from kpcn_core.features import Component
-from kpcn_core.model import blocks
+from kpcn_core.model import blocks, encoding
 from kpcn_core.model.network import Network, Origin
 from kpcn_core.model.reconstruction import (
     Image,
@@ -64,7 +64,24 @@ def encode(
         aovs: its AOVs [B,C,H,W].
         encoder: name of the encoder.
     """
-    return network.encode(planes(network, parts, aovs, encoder), encoder)
+    return trunk(network, read(network, planes(network, parts, aovs, encoder), encoder))
+
+
+def read(network: Network, seen: Sequence[Tensor], encoder: str) -> list[Tensor]:
+    """What an encoder (paper §3.2) makes of `planes`."""
+    if encoding.usable(network, seen[0]):
+        return [encoding.read(network, seen[0], encoder)]
+    return [network.encoders[encoder](level) for level in seen]
+
+
+def trunk(network: Network, encoded: Sequence[Tensor]) -> list[Tensor]:
+    """Features at every scale, finest first, of what `read` gave."""
+    if encoding.usable(network, encoded[0]):
+        return encoding.trunk(network, encoded[0])
+    if network.apart:
+        return [network.trunk(level) for level in encoded]
+    found: list[Tensor] = network.trunk(encoded[0])
+    return found
 
 
 def gather(

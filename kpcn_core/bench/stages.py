@@ -115,12 +115,11 @@ def stages(case: Case) -> Iterator[Step]:
         case.denoiser.network, case.denoiser.device, case.frame, case.settings,
     )  # fmt: skip
     bare = work.without_numbers(network)
-    encoder, trunk = network.encoders[settings.encoder], network.trunk
     split = reads_split(network.planes_of(settings.encoder))
     prepared = prepare(frame, split, settings.riders, device)
     planes = inference.planes(network, prepared.parts, prepared.aovs, settings.encoder)
-    encoded = [encoder(level) for level in planes]
-    features = network.encode(planes, settings.encoder)
+    encoded = inference.read(network, planes, settings.encoder)
+    features = inference.trunk(network, encoded)
     centre, frames = case.window // 2, [features] * case.window
     motion = motion_of([prepared] * case.window, centre)
     contexts = inference.gather(network, frames, motion, centre)
@@ -144,12 +143,12 @@ def stages(case: Case) -> Iterator[Step]:
     )
     yield Step(
         "encoder",
-        lambda: [encoder(level) for level in planes],
+        lambda: inference.read(network, planes, settings.encoder),
         work.convolutions(bare, lambda: _each(bare.encoders[settings.encoder], planes)),
     )
     yield Step(
         "trunk",
-        lambda: [trunk(level) for level in encoded],
+        lambda: inference.trunk(network, encoded),
         work.convolutions(bare, lambda: _each(bare.trunk, encoded)),
     )
     if case.window > 1:

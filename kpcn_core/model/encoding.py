@@ -1,0 +1,138 @@
+"""`Network.encode` on a CPU: the 3x3 layers of encoder and U-Net by `ops.winograd`.
+
+Needs the extra "cpu" (`ops.compiler`). Same layers, same order; what is done to a layer's input and
+result one pixel at a time is done while they are read and written.
+"""
+
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from kpcn_core.model.encoder import Encoder
+from kpcn_core.model.network import Network
+from kpcn_core.model.residual import ResidualBlock
+from kpcn_core.model.unet import UNet
+from kpcn_core.ops import compiler
+from kpcn_core.ops.workers import each
+
+Floats = NDArray[np.float32]
+
+HEIGHT = 16  # rows that a thread does at a time, a multiple of 4
+WIDTHS = 16  # what numbers of channels must be multiples of
+NOTHING = np.empty((0, 0, 0), np.float32)
+
+# Layer to its weights as they were, and as they are read.
+_kept: WeakKeyDictionary[nn.Conv2d, tuple[tuple[int, int], Floats]] = WeakKeyDictionary()
+
+
+def usable(network: Network, image: Tensor) -> bool:
+    """Whether this can encode what is asked: float32 on a CPU, and nothing to learn."""
+    return (
+        not network.apart
+        and all(width % WIDTHS == 0 for width in network.config.channels)
+        and image.device.type == "cpu"
+        and image.dtype == torch.float32
+        and len(image) == 1
+        and not torch.is_grad_enabled()
+        and compiler.installed()
+    )
+
+
+def read(network: Network, planes: Tensor, encoder: str) -> Tensor:
+    """`Encoder.forward` of what `Network.planes` gave [1,P,H,W]."""
+    module = network.encoders[encoder]
+    assert isinstance(module, Encoder)
+    folded = functional.pixel_unshuffle(planes, module.fold)
+    return convolved(_conv(module.second), convolved(_conv(module.first), folded, relu_after=True))
+
+
+def trunk(network: Network, features: Tensor) -> list[Tensor]:
+    """`UNet.forward`."""
+    module = network.trunk
+    assert isinstance(module, UNet)
+    skips = [features]
+    for shrink, down in zip(module.shrink, module.down, strict=True):
+        smaller = shrink(functional.relu(skips[-1]))
+        skips.append(convolved(_conv(down), smaller, relu_before=True))
+    found = [_residual(module.bottom, skips.pop())]
+    for widen, up in zip(reversed(module.widen), reversed(module.up), strict=True):
+        larger = widen(functional.relu(found[-1]))
+        found.append(convolved(_conv(up), skips.pop(), larger, relu_before=True))
+    return found[::-1]
+
+
+def _residual(stack: nn.Module, features: Tensor) -> Tensor:
+    """`ResidualStack.forward`."""
+    for block in stack.children():
+        assert isinstance(block, ResidualBlock)
+        inner = convolved(_conv(block.first), features, relu_before=True, relu_after=True)
+        features = features + convolved(_conv(block.second), inner)
+    return features
+
+
+def convolved(
+    layer: nn.Conv2d,
+    image: Tensor,
+    coarse: Tensor | None = None,
+    *,
+    relu_before: bool = False,
+    relu_after: bool = False,
+) -> Tensor:
+    """A 3x3 layer with a ReLU before, after, both or neither.
+
+    Args:
+        layer: of a multiple of WIDTHS outputs.
+        image: [1,C,H,W].
+        coarse: added to the image before all else, each pixel repeated over 2x2 [1,C,H/2,W/2].
+        relu_before: whether negative inputs count as 0.
+        relu_after: whether negative results become 0.
+    """
+    from kpcn_core.ops.winograd import convolve_rows
+
+    height, width = image.shape[-2:]
+    # A batch of one, channels last.
+    out = torch.empty((1, layer.out_channels, height, width), memory_format=torch.channels_last)
+    assert layer.bias is not None
+    operands = (
+        _pixels(image),
+        NOTHING if coarse is None else _pixels(coarse),
+        _weights(layer),
+        layer.bias.numpy(),
+        relu_before,
+        relu_after,
+    )
+    made = _pixels(out)
+
+    def rows(first: int) -> None:
+        convolve_rows(*operands, first, min(first + HEIGHT, height), made)
+
+    each(rows, [(first,) for first in range(0, height, HEIGHT)])
+    return out
+
+
+def _pixels(image: Tensor) -> Floats:
+    """The same memory, if it is channels-last [H,W,C]."""
+    found: Floats = image[0].permute(1, 2, 0).contiguous().numpy()
+    return found
+
+
+def _weights(layer: nn.Conv2d) -> Floats:
+    from kpcn_core.ops.winograd import transformed
+
+    weight = layer.weight
+    # What inference mode made cannot be changed in place, but for within it.
+    state = weight.data_ptr(), 0 if weight.is_inference() else weight._version
+    known = _kept.get(layer)
+    if known is None or known[0] != state:
+        known = state, transformed(weight.detach().double().numpy())
+        _kept[layer] = known
+    return known[1]
+
+
+def _conv(layer: nn.Module) -> nn.Conv2d:
+    assert isinstance(layer, nn.Conv2d)
+    return layer
