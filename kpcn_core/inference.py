@@ -31,7 +31,7 @@ class Layers(NamedTuple):
 
     Attributes:
         size: height and width, pixels.
-        images: component to its image, grown to what the network reads.
+        images: component to its image; grown to what the network reads, where that is read.
         pyramid: the same for `blocks`; None where those cannot be used.
         finished: components that no lambda changes, once they were filtered; None keeps none.
     """
@@ -127,15 +127,13 @@ def layers(network: Network, images: Mapping[str, Image], keep: bool = False) ->
         images: component to its image.
         keep: also keep what `render` makes that no lambda changes, for the next one.
     """
-    config = network.config
     first = next(iter(images.values())).radiance
     height, width = first.shape[-2:]
-    grown = _padded_images(images, config.alignment)
-    if not blocks.usable(network, first):
-        return Layers((height, width), grown, None, {} if keep else None)
-    scales = {name: image.pyramid(config.scales) for name, image in grown.items()}
-    pyramid = blocks.pyramid(network, scales)
-    return Layers((height, width), grown, pyramid, {} if keep else None)
+    finished: dict[str, Tensor] | None = {} if keep else None
+    if blocks.usable(network, first):
+        return Layers((height, width), images, blocks.pyramid(network, images), finished)
+    grown = _padded_images(images, network.config.alignment)
+    return Layers((height, width), grown, None, finished)
 
 
 def render(

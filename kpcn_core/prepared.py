@@ -195,6 +195,8 @@ def _layer(frame: Frame, name: str) -> Pixels:
 
 
 def _image(part: Component, riders: list[Tensor]) -> Image:
+    if not riders:
+        return Image(part.radiance, part.valid)
     radiance = torch.cat([part.radiance, *riders], dim=1)
     finite = torch.isfinite(radiance).all(dim=1, keepdim=True)
     valid = part.valid * finite

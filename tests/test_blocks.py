@@ -67,8 +67,7 @@ def in_blocks(
     images: dict[str, Image],
     around: Shares | None = None,
 ) -> dict[str, torch.Tensor]:
-    scales = {name: image.pyramid(network.config.scales) for name, image in images.items()}
-    found = blocks.reconstruct(network, contexts, blocks.pyramid(network, scales), around)
+    found = blocks.reconstruct(network, contexts, blocks.pyramid(network, images), around)
     return {name: without_mask(image) for name, image in found.items()}
 
 

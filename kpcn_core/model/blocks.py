@@ -12,10 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from kpcn_core.model.network import Network
-from kpcn_core.model.reconstruction import Shares
+from kpcn_core.model.reconstruction import Image, Shares
 from kpcn_core.model.temporal import Context
 from kpcn_core.ops import compiler
 from kpcn_core.ops.workers import each
@@ -108,16 +107,25 @@ def usable(network: Network, image: Tensor) -> bool:
     )
 
 
-def pyramid(network: Network, images: Mapping[str, Sequence[Tensor]]) -> Pyramid:
-    """Components with their masks, at every scale [1,C+1,h,w] finest first, as blocks need them."""
-    margin = max(network.config.kernels.values()) // 2
+def pyramid(network: Network, images: Mapping[str, Image]) -> Pyramid:
+    """Components at every scale, of the size that the network reads; `Image.pyramid` of each."""
+    from kpcn_core.ops.compiled import halve
+
+    config, margin = network.config, max(network.config.kernels.values()) // 2
     # What lambda changes is first, so that `Pyramid.of` it is a part of the same memory.
     names = sorted(images, key=lambda name: name in network.unsteered)
-    levels = [
-        functional.pad(torch.cat([one[0] for one in scale]), [margin] * 4).numpy()
-        for scale in zip(*(images[name] for name in names), strict=True)
-    ]
-    return Pyramid({name: images[name][0].shape[1] for name in names}, levels, margin)
+    planes = {name: images[name].radiance.shape[1] + 1 for name in names}
+    height, width = images[names[0]].radiance.shape[-2:]
+    grown = (-(-length // config.alignment) * config.alignment for length in (height, width))
+    finest = torch.zeros(sum(planes.values()), *(length + 2 * margin for length in grown))
+    inside = finest[:, margin : margin + height, margin : margin + width]
+    for name, place in zip(names, torch.split(inside, list(planes.values())), strict=True):
+        place[:-1] = images[name].radiance[0]
+        place[-1] = images[name].valid[0, 0]
+    found = Pyramid(planes, [finest.numpy()], margin)
+    for _ in range(config.scales - 1):
+        found.levels.append(halve(found.levels[-1], margin, found.starts))
+    return found
 
 
 def reconstruct(
