@@ -160,8 +160,7 @@ def summaries(
     """Everything but the single frames, each with its heading."""
     by_renderer: dict[str, list[int]] = {}
     for index, case in enumerate(found):
-        renderer = case.scene.rpartition("/")[0] or "mitsuba"
-        by_renderer.setdefault(renderer, []).append(index)
+        by_renderer.setdefault(case.renderer, []).append(index)
     for renderer, chosen in by_renderer.items():
         of_these = [tables[index] for index in chosen]
         yield f"Geometric mean over all frames, {renderer}", summary(of_these)

@@ -34,6 +34,11 @@ class Case:
         """What a table calls it."""
         return f"{self.scene}, {self.spp} spp"
 
+    @property
+    def renderer(self) -> str:
+        """Who rendered it: Mitsuba, where no folder says otherwise."""
+        return self.scene.rpartition("/")[0] or "mitsuba"
+
 
 def scenes(folder: Path) -> list[str]:
     """The scenes that have a reference, in the folder or in one of a renderer within it."""

@@ -8,6 +8,7 @@ NAME-error.safetensors beside the weights of a network holds the predictor of it
 
 import hashlib
 from collections.abc import Callable, Mapping
+from math import prod
 from pathlib import Path
 from typing import TypeVar
 
@@ -95,6 +96,12 @@ def describe(path: Path) -> dict[str, str]:
     """The header of a weights file, of either kind: config, hash and provenance."""
     with _opened(path) as file:
         return _header(path, file.metadata(), FORMAT, PREDICTOR_FORMAT)
+
+
+def size(path: Path) -> int:
+    """How many numbers a weights file holds; errors as of `load`."""
+    with _opened(path) as file:
+        return sum(prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
 
 
 def digest(state: Mapping[str, Tensor]) -> str:

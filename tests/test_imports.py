@@ -66,6 +66,7 @@ LAYERS = (
         "oidn",
         "picture",
         "provenance",
+        "model_card",
     },
     {
         "worker",

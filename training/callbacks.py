@@ -53,7 +53,8 @@ class Checkpoints(Callback):
         self.path = path
         self.config = config
         self.mixture = mixture
-        self.saved = time.monotonic()
+        self.saved = self.begun = time.monotonic()
+        self.before = 0.0  # minutes of earlier sessions
 
     def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
         """Save if it is time."""
@@ -66,12 +67,19 @@ class Checkpoints(Callback):
             trainer.save_checkpoint(self.path)
             self.saved = time.monotonic()
 
+    def on_load_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Go on counting where the last session stopped; older checkpoints did not count."""
+        self.before = checkpoint["kpcn"].get("minutes", 0.0)
+
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Add what a release wants to tell."""
         checkpoint["kpcn"] = {
             "config": asdict(self.config),
+            "minutes": self.before + (time.monotonic() - self.begun) / 60,
             "data": [
                 {
                     "name": dataset.name,

@@ -96,8 +96,10 @@ def provenance_of(state: dict[str, Any], command: str) -> dict[str, str]:
     config, steps = known["config"], state["global_step"]
     data = data_of(known)
     start = {"start": json.dumps(known["start"], sort_keys=True)} if known.get("start") else {}
+    minutes = {"training_minutes": f"{known['minutes']:.0f}"} if "minutes" in known else {}
     return {
         **start,
+        **minutes,
         "stage": config["stage"],
         "date": date.today().isoformat(),
         "steps": str(steps),
