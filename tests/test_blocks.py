@@ -97,6 +97,19 @@ def test_blocks_give_what_whole_images_give(
         assert_close(found[name], expected[name], rtol=1e-5, atol=1e-5, equal_nan=True)
 
 
+@torch.inference_mode()
+def test_what_one_frame_lacks_leaves_the_logits_of_the_others() -> None:
+    """However large they are: taken for smaller ones, their exponentials would overflow."""
+    network = random_network(fold=2)
+    contexts = [Context(50 * one.shared, one.links) for one in random_contexts(network, 2)]
+    images = {name: Image(torch.rand(1, 3, *SIZE), torch.ones(1, 1, *SIZE)) for name in COMPONENTS}
+    motion = [motion_pyramid(torch.full((1, 2, *SIZE), 9.0), 3) for _ in range(2)]
+    around = neighbours(network, contexts, [images, images], motion, 0)
+    expected = reconstruct(network, contexts, images, around)
+    for name, image in in_blocks(network, contexts, images, around).items():
+        assert_close(image, expected[name], rtol=1e-3, atol=1e-4, equal_nan=True)
+
+
 @pytest.mark.parametrize("fold", [1, 2])
 @pytest.mark.parametrize("where", [FEATURES, KERNELS])
 @pytest.mark.parametrize("painted", [True, False])

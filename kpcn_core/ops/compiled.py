@@ -20,7 +20,7 @@ Integers = NDArray[np.int32]
 PIECE = 128  # pixels, even
 ZERO, HALF, ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
 LEAST = np.float32(-LOGIT_RANGE)
-NOTHING = np.float32(-1e30)
+VANISHING = np.float32(-87.0)  # its exponential is the least that float32 has in full precision
 # exp(x) = 2**i * 2**f, i whole and |f| <= 1/2; the power series of 2**f to its sixth term is exact
 # to 1e-7, and the bits of 2**i are i + 127 in the place of the exponent.
 PER_LOG2 = np.float32(1.0 / math.log(2.0))
@@ -250,7 +250,7 @@ def _filter(
     shift = margin - size // 2
     for y in range(rows):
         _peaks(logits, y, 0, count, peak)
-        _numerators(logits, y, 0, count, peak, weights)
+        _numerators(logits, y, 0, count, peak, LEAST, weights)
         _sums(image, size, row + y + shift, column + shift, count, weights, sums)
         if len(others[1]):
             _add_share(others, row + y, column, count, peak, sums)
@@ -295,12 +295,14 @@ def _peaks(logits: Floats, y: int, x: int, count: int, peak: Floats) -> None:
 
 
 @part
-def _numerators(logits: Floats, y: int, x: int, count: int, peak: Floats, weights: Floats) -> None:
-    """exp(logit - peak), at least exp(-LOGIT_RANGE)."""
+def _numerators(
+    logits: Floats, y: int, x: int, count: int, peak: Floats, least: np.float32, weights: Floats
+) -> None:
+    """exp(logit - peak), at least exp(least)."""
     for tap in range(len(logits)):
         row, found = logits[tap, y, x : x + count], weights[tap]
         for i in range(count):
-            exponent = max(row[i] - peak[i], LEAST) * PER_LOG2
+            exponent = max(row[i] - peak[i], least) * PER_LOG2
             whole = np.int32(exponent - HALF)
             f = exponent - np.float32(whole)
             series = ((((S6 * f + S5) * f + S4) * f + S3) * f + S2) * f + S1
@@ -361,13 +363,14 @@ def _add_share(
     """`together`: both shares at the scale of the larger peak."""
     last = len(sums) - 1
     there, weight, mine = others[1][y, x : x + count], others[0][last, y, x : x + count], sums[last]
-    # Like two logits a pixel; what adds nothing must not set the scale.
+    # Like two logits a pixel; one that adds nothing must not set the scale: it has the other's.
     pair, scales = np.empty((2, 1, count), np.float32), np.empty((2, count), np.float32)
     for i in range(count):
-        pair[0, 0, i] = peak[i] if mine[i] > ZERO else NOTHING
-        pair[1, 0, i] = there[i] if weight[i] > ZERO else NOTHING
+        other = there[i] if weight[i] > ZERO else ZERO
+        pair[0, 0, i] = peak[i] if mine[i] > ZERO else other
+        pair[1, 0, i] = there[i] if weight[i] > ZERO else pair[0, 0, i]
     _peaks(pair, 0, 0, count, peak)
-    _numerators(pair, 0, 0, count, peak, scales)
+    _numerators(pair, 0, 0, count, peak, VANISHING, scales)
     for channel in range(last + 1):
         total, added = sums[channel], others[0][channel, y, x : x + count]
         for i in range(count):
@@ -413,7 +416,7 @@ def _join_weights(
 ) -> None:
     """Softmax of the first five, sigmoid of the last."""
     _peaks(logits[:5], y, x, count, peak)
-    _numerators(logits[:5], y, x, count, peak, weights)
+    _numerators(logits[:5], y, x, count, peak, LEAST, weights)
     w0, w1, w2, w3, w4 = weights[0], weights[1], weights[2], weights[3], weights[4]
     for i in range(count):
         share = ONE / (w0[i] + w1[i] + w2[i] + w3[i] + w4[i])
@@ -428,7 +431,7 @@ def _join_weights(
         peak[i] = abs(gate[i])
     # exp(-|g|), by the same series.
     pair = np.zeros((1, 1, count), np.float32)
-    _numerators(pair, 0, 0, count, peak, weights[5:])
+    _numerators(pair, 0, 0, count, peak, LEAST, weights[5:])
     for i in range(count):
         small = detail[i] / (ONE + detail[i])
         detail[i] = ONE - small if gate[i] > ZERO else small
