@@ -17,9 +17,11 @@ from kpcn_core import weights
 from kpcn_core.errors import KpcnError, UnreadableFile
 from kpcn_core.model.config import RESIDUAL, UNET
 from kpcn_core.model.network import Network
+from kpcn_core.model_card import stages
 from tests.networks import ENCODERS, random_network, small_config
 from tests.training_data import make_dataset
 from training import config as configs
+from training.averaging import average
 from training.base_stage import BAD_BATCH
 from training.batches import Batch, Batches
 from training.cli import main
@@ -140,6 +142,43 @@ def test_training_starts_from_released_weights_and_says_so(
     release(tmp_path / "run" / CHECKPOINT, second, "second")
     origin = json.loads(weights.describe(second)["start"])
     assert (origin["steps"], origin["training_command"]) == (str(STEPS), "first")
+
+
+def test_going_on_keeps_what_it_started_from(data: Path, run: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    release(run / CHECKPOINT, first, "first")
+    config = replace(CONFIG, run=replace(CONFIG.run, start=str(first)))
+    fit(config, data, tmp_path / "run", Budget(1, None))
+    fit(CONFIG, data, tmp_path / "run", Budget(2, None))
+    release(tmp_path / "run" / CHECKPOINT, second, "second")
+    header = weights.describe(second)
+    assert header["steps"] == "2"
+    assert json.loads(header["start"])["training_command"] == "first"
+
+
+def test_an_average_lies_between_and_names_both(data: Path, run: Path, tmp_path: Path) -> None:
+    before, after, between = (tmp_path / f"{name}.safetensors" for name in ("a", "b", "c"))
+    release(run / CHECKPOINT, before, "first")
+    config = replace(CONFIG, run=replace(CONFIG.run, start=str(before)))
+    fit(config, data, tmp_path / "run", Budget(2, None))
+    release(tmp_path / "run" / CHECKPOINT, after, "second")
+    words = ["average", str(before), str(after), str(between), "--share", "0.25"]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0, result.output
+    one, other, found = (weights.load(path).state_dict() for path in (before, after, between))
+    for name, value in found.items():
+        assert_close(value, 0.75 * one[name] + 0.25 * other[name])
+    header = weights.describe(between)
+    assert list(json.loads(header["averaged"]).values()) == [0.25, 0.75]
+    assert [stage.command for stage in stages(header)[:2]] == ["first", "second"]
+
+
+def test_networks_of_two_kinds_have_no_average(data: Path, run: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    release(run / CHECKPOINT, first, "first")
+    weights.save(second, Network(small_config(fold=2)), {})
+    with pytest.raises(InvalidConfig, match="what was trained from it"):
+        average(first, second, tmp_path / "c.safetensors", 0.5, "")
 
 
 def test_training_refuses_to_start_from_another_network(

@@ -55,6 +55,7 @@ class Checkpoints(Callback):
         self.mixture = mixture
         self.saved = self.begun = time.monotonic()
         self.before = 0.0  # minutes of earlier sessions
+        self.start = history(config)
 
     def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
         """Save if it is time."""
@@ -70,8 +71,9 @@ class Checkpoints(Callback):
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Go on counting where the last session stopped; older checkpoints did not count."""
+        """Go on where the last session stopped; it alone started from other weights."""
         self.before = checkpoint["kpcn"].get("minutes", 0.0)
+        self.start = checkpoint["kpcn"].get("start", {})
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
@@ -91,7 +93,7 @@ class Checkpoints(Callback):
                 for dataset in self.mixture.datasets
             ],
             "device": str(pl_module.device),
-            "start": history(self.config),
+            "start": self.start,
         }
 
 

@@ -424,3 +424,19 @@ def release(run: Path, output: Path, command: str) -> None:
 
     for key, value in write(run / CHECKPOINT, output, command).items():
         click.echo(f"{key}: {value}")
+
+
+@main.command()
+@click.argument("before", type=FILE)
+@click.argument("after", type=FILE)
+@click.argument("output", type=FILE)
+@click.option(
+    "--share", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Of AFTER."
+)
+def average(before: Path, after: Path, output: Path, share: float) -> None:
+    """Write the weights between BEFORE and what a training AFTER it made of them to OUTPUT."""
+    from training.averaging import average as write
+
+    command = f"kpcn-train average {before.name} {after.name} {output.name} --share {share:g}"
+    for key, value in write(before, after, output, share, command).items():
+        click.echo(f"{key}: {value}")

@@ -68,7 +68,12 @@ def history(config: TrainingConfig) -> dict[str, str]:
         return {}
     if config.stage in BASELINES:
         return provenance_of(read_checkpoint(Path(start)), "kpcn-train fit DATA RUN")
-    header = weights.describe(weights.find(start))
+    return origin(weights.find(start))
+
+
+def origin(path: Path) -> dict[str, str]:
+    """What a weights file says of how it came to be."""
+    header = weights.describe(path)
     return {key: value for key, value in header.items() if key not in ("format", "config")}
 
 
