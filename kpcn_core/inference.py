@@ -26,6 +26,18 @@ from kpcn_core.model.temporal import Context
 from kpcn_core.ops.kernels import without_mask
 
 
+class Kept(NamedTuple):
+    """What no lambda changes of a result, where lambda enters the kernels.
+
+    Attributes:
+        finished: components that are filtered already.
+        unfolded: see `blocks.reconstruct`.
+    """
+
+    finished: dict[str, Tensor]
+    unfolded: dict[int, blocks.Floats]
+
+
 class Layers(NamedTuple):
     """What kernels are applied to, as the fastest way to apply them reads it.
 
@@ -33,19 +45,21 @@ class Layers(NamedTuple):
         size: height and width, pixels.
         images: component to its image; grown to what the network reads, where that is read.
         pyramid: the same for `blocks`; None where those cannot be used.
-        finished: components that no lambda changes, once they were filtered; None keeps none.
+        kept: None keeps nothing.
     """
 
     size: tuple[int, int]
     images: Mapping[str, Image]
     pyramid: blocks.Pyramid | None
-    finished: dict[str, Tensor] | None
+    kept: Kept | None
 
 
 def planes(
     network: Network, parts: Mapping[str, Component], aovs: Mapping[str, Tensor], encoder: str
 ) -> list[Tensor]:
-    """What the network reads of a frame; arguments as of `encode`."""
+    """What `read` reads of a frame; arguments as of `encode`."""
+    if encoding.usable(network, next(iter(parts.values())).radiance):
+        return [encoding.planes(network, parts, aovs, encoder)]
     alignment = network.config.alignment
     grown = {name: _padded_component(part, alignment) for name, part in parts.items()}
     guides = {name: padded(aov, alignment) for name, aov in aovs.items()}
@@ -129,11 +143,11 @@ def layers(network: Network, images: Mapping[str, Image], keep: bool = False) ->
     """
     first = next(iter(images.values())).radiance
     height, width = first.shape[-2:]
-    finished: dict[str, Tensor] | None = {} if keep else None
+    kept = Kept({}, {}) if keep and network.unsteered else None
     if blocks.usable(network, first):
-        return Layers((height, width), images, blocks.pyramid(network, images), finished)
+        return Layers((height, width), images, blocks.pyramid(network, images), kept)
     grown = _padded_images(images, network.config.alignment)
-    return Layers((height, width), grown, None, finished)
+    return Layers((height, width), grown, None, kept)
 
 
 def render(
@@ -157,7 +171,7 @@ def render(
     """
     alignment, scales = network.config.alignment, network.config.scales
     slopes = None if slope is None else slope_pyramid(_grown(slope, alignment), scales)
-    finished = images.finished or {}
+    finished = images.kept.finished if images.kept else {}
     wanted = [name for name in images.images if name not in finished]
     if slopes is not None:
         contexts = network.specialize(contexts, slopes)
@@ -166,12 +180,15 @@ def render(
         filtered = reconstruct(network, contexts, asked, others)
     else:
         pyramid = images.pyramid.of([name for name in images.pyramid.planes if name in wanted])
-        joined = blocks.reconstruct(network, contexts, pyramid, others)
+        # Not at the first time: most windows are rendered once.
+        unfolded = images.kept.unfolded if images.kept and finished else None
+        joined = blocks.reconstruct(network, contexts, pyramid, others, unfolded)
         filtered = {name: without_mask(image) for name, image in joined.items()}
-    if images.finished is not None:
-        images.finished.update((name, filtered[name]) for name in network.unsteered & set(filtered))
+    found = finished | filtered
+    if images.kept:
+        finished.update((name, found[name]) for name in network.unsteered & set(found))
     height, width = images.size
-    return {name: image[..., :height, :width] for name, image in (finished | filtered).items()}
+    return {name: image[..., :height, :width] for name, image in found.items()}
 
 
 def _padded_images(images: Mapping[str, Image], alignment: int) -> dict[str, Image]:

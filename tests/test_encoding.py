@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -9,9 +10,13 @@ from torch.nn import functional
 from torch.testing import assert_close
 
 from kpcn_core import inference
+from kpcn_core.frame import Frame
 from kpcn_core.model import encoding
 from kpcn_core.model.config import RESIDUAL
 from kpcn_core.model.network import Network
+from kpcn_core.prepared import prepare
+from tests.exports import ENCODERS
+from tests.frames import random_frame
 from tests.networks import random_network, small_config
 
 
@@ -47,10 +52,31 @@ def test_features_are_those_of_the_readable_network() -> None:
     network = Network(replace(small_config(fold=2), channels=(16, 32, 16), blocks=2)).eval()
     planes = channels_last(1, 19, 40, 56)
     assert encoding.usable(network, planes)
-    found = inference.trunk(network, inference.read(network, [planes], "kpcn"))
+    folded = functional.pixel_unshuffle(planes, 2)
+    found = inference.trunk(network, inference.read(network, [folded], "kpcn"))
     for one, expected in zip(found, network.encode([planes], "kpcn"), strict=True):
         assert one.is_contiguous(memory_format=torch.channels_last)
         assert_close(one, expected, rtol=0, atol=1e-4 * float(expected.std()))
+
+
+@pytest.mark.parametrize("fold", [1, 2])
+@pytest.mark.parametrize("encoder", ["kpcn", "split", "beauty", "plain"])
+@torch.inference_mode()
+def test_planes_are_those_that_the_network_is_trained_with(fold: int, encoder: str) -> None:
+    config = replace(small_config(fold=fold), channels=(16, 16, 16), encoders=ENCODERS)
+    network = Network(config)
+    frame = random_frame(21, 27)
+    frame["albedo"][0, 3, 4], frame["normal_mse"][0, 5, 6] = np.nan, np.inf
+    frame["specular"][:, 7, 8] = [-0.5, 1e-7, 1e5]
+    if encoder == "split":
+        frame = Frame({k: v for k, v in frame.aovs.items() if k != "specular"})
+    split = encoder in ("kpcn", "split")
+    prepared = prepare(frame, split, {}, torch.device("cpu"))
+    (found,) = inference.planes(network, prepared.parts, prepared.aovs, encoder)
+    with torch.inference_mode(False), torch.enable_grad():
+        (expected,) = inference.planes(network, prepared.parts, prepared.aovs, encoder)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    assert_close(found, functional.pixel_unshuffle(expected, fold), rtol=1e-6, atol=3e-7)
 
 
 @torch.inference_mode()

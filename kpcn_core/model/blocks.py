@@ -24,6 +24,7 @@ Floats = NDArray[np.float32]
 # Rows that a thread does at a time, even.
 HEIGHT = 16
 NOTHING = np.empty((0, 0), np.float32)
+NO_ROOM = np.empty((0, 0, 0, 0, 0), np.float32)
 
 
 class Pyramid(NamedTuple):
@@ -133,6 +134,7 @@ def reconstruct(
     contexts: Sequence[Context],
     images: Pyramid,
     around: Shares | None = None,
+    unfolded: dict[int, Floats] | None = None,
 ) -> dict[str, Tensor]:
     """Filter the centre frame of a window.
 
@@ -141,6 +143,8 @@ def reconstruct(
         contexts: of every scale, finest first.
         images: see `pyramid`.
         around: see `reconstruction.neighbours`.
+        unfolded: scale to what its last layers read of these contexts, filled by the first call
+            for the next ones; None keeps nothing.
 
     Returns:
         Component, with its mask, to the filtered image [1,C+1,H,W].
@@ -148,14 +152,31 @@ def reconstruct(
     joined = np.empty((images.starts[-1], 0, 0), np.float32)
     for scale in reversed(range(len(contexts))):
         predictor = Predictor.of(network, scale, list(images.planes), contexts[scale])
-        joined = _scale(network, predictor, images, around, scale, joined)
+        known = unfolded is not None and scale in unfolded
+        if unfolded is not None and not known:
+            unfolded[scale] = _room(images.levels[scale], images.margin, predictor)
+        kept = (NO_ROOM if unfolded is None else unfolded[scale], known)
+        joined = _scale(network, predictor, kept, images, around, scale, joined)
     found = torch.split(torch.from_numpy(joined)[None], list(images.planes.values()), dim=1)
     return dict(zip(images.planes, found, strict=True))
+
+
+def _room(level: Floats, margin: int, predictor: Predictor) -> Floats:
+    """Memory for what the last layers read at one scale; see `compiled.reconstruct_rows`."""
+    from kpcn_core.ops.compiled import PIECE
+    from kpcn_core.ops.registers import COLUMNS
+
+    height, width = (length - 2 * margin for length in level.shape[1:])
+    pieces = -(-height // 2), -(-width // PIECE)
+    room = np.zeros((*pieces, 2 * PIECE // COLUMNS, predictor.layer.shape[1], COLUMNS), np.float32)
+    room[..., -1, :] = 1.0
+    return room
 
 
 def _scale(
     network: Network,
     predictor: Predictor,
+    kept: tuple[Floats, bool],
     images: Pyramid,
     around: Shares | None,
     scale: int,
@@ -173,7 +194,7 @@ def _scale(
 
     def rows(first: int) -> None:
         reconstruct_rows(
-            *(*predictor, level, images.margin, starts, sizes, *others, coarser),
+            *(*predictor, *kept, level, images.margin, starts, sizes, *others, coarser),
             *(first, min(first + HEIGHT, height), out),
         )
 

@@ -4,6 +4,8 @@ Needs the extra "cpu" (`ops.compiler`). Same layers, same order; what is done to
 result one pixel at a time is done while they are read and written.
 """
 
+from collections.abc import Mapping
+from itertools import accumulate
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from kpcn_core.features import LIGHT, PLANES, VARIANCE_EPSILON, Component
 from kpcn_core.model.encoder import Encoder
 from kpcn_core.model.network import Network
 from kpcn_core.model.residual import ResidualBlock
@@ -42,11 +45,73 @@ def usable(network: Network, image: Tensor) -> bool:
     )
 
 
-def read(network: Network, planes: Tensor, encoder: str) -> Tensor:
-    """`Encoder.forward` of what `Network.planes` gave [1,P,H,W]."""
+def planes(
+    network: Network, parts: Mapping[str, Component], aovs: Mapping[str, Tensor], encoder: str
+) -> Tensor:
+    """`Network.planes` of a frame of any size, folded [1,P*fold**2,h,w].
+
+    Args:
+        network: whose encoder reads them.
+        parts: components of the frame, see `features.components`.
+        aovs: its AOVs [1,C,H,W].
+        encoder: its name.
+    """
+    from kpcn_core.ops.planes import fold_deviation, fold_image
+
+    config = network.config
+    names = network.planes_of(encoder)
+    size = next(iter(parts.values())).valid.shape[-2:]
+    aligned = (-(-length // config.alignment) * config.alignment for length in size)
+    height, width = (length // config.fold for length in aligned)
+    depth = sum(PLANES[name] for name in names) * config.fold**2
+    out = torch.empty((1, depth, height, width), memory_format=torch.channels_last)
+    cells = _pixels(out)
+    starts = [0, *accumulate(PLANES[name] for name in names)]
+    seen = [
+        (name, start, *_seen(name, parts, aovs)) for name, start in zip(names, starts, strict=False)
+    ]
+
+    def rows(first: int) -> None:
+        last = min(first + HEIGHT, height)
+        for name, start, mean, variance in seen:
+            if variance is None:
+                logarithmic = name != "normal"
+                fold_image(mean, logarithmic, config.fold, start, first, last, cells)
+            else:
+                fold_deviation(
+                    mean, variance, VARIANCE_EPSILON, config.fold, start, first, last, cells
+                )
+
+    each(rows, [(first,) for first in range(0, height, HEIGHT)])
+    return out
+
+
+def _seen(
+    name: str, parts: Mapping[str, Component], aovs: Mapping[str, Tensor]
+) -> tuple[Floats, Floats | None]:
+    """What a plane is made of: an image; of a deviation, mean and variance (`joint_planes`)."""
+    base = name.removesuffix("_variance")
+    part = parts.get(base) if base in LIGHT else None
+    if name == "emission" and part is None:
+        return np.zeros((3, 1, 1), np.float32), None
+    mean = aovs[base] if part is None else part.radiance
+    if base == name:
+        return _planar(mean), None
+    variance = aovs[f"{base}_mse"] if part is None else part.variance
+    assert variance is not None
+    return _planar(mean), _planar(variance)
+
+
+def _planar(image: Tensor) -> Floats:
+    """[1,C,H,W] -> [C,H,W]."""
+    found: Floats = image[0].contiguous().numpy()
+    return found
+
+
+def read(network: Network, folded: Tensor, encoder: str) -> Tensor:
+    """`Encoder.forward` of what `planes` gave."""
     module = network.encoders[encoder]
     assert isinstance(module, Encoder)
-    folded = functional.pixel_unshuffle(planes, module.fold)
     return convolved(_conv(module.second), convolved(_conv(module.first), folded, relu_after=True))
 
 

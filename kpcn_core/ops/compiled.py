@@ -36,6 +36,8 @@ def reconstruct_rows(
     layer: Floats,
     powers: Floats,
     slope: Floats,
+    unfolded: Floats,
+    ready: bool,
     images: Floats,
     margin: int,
     starts: Integers,
@@ -57,6 +59,9 @@ def reconstruct_rows(
             bias is the last column.
         powers: likewise, of lambda; [0,0] if it changes no kernels.
         slope: log(lambda) [H,W]; [0,0] with no powers.
+        unfolded: room to keep what the last layers read [ceil(H/2),ceil(W/PIECE),*,C'+1,COLUMNS],
+            the C'+1st of the channels 1; [0,0,0,0,0] keeps nothing.
+        ready: whether it is in there already.
         images: the components, each with its mask, one after another, and a margin of zeros on all
             sides [P,H+2*margin,W+2*margin].
         margin: pixels, at least half of a kernel.
@@ -71,8 +76,8 @@ def reconstruct_rows(
     """
     width = out.shape[2]
     outputs, read = layer.shape
-    full = np.zeros((2 * PIECE // COLUMNS, read, COLUMNS), np.float32)
-    full[:, read - 1] = ONE
+    room = np.zeros((2 * PIECE // COLUMNS, read, COLUMNS), np.float32)
+    room[:, read - 1] = ONE
     logits = np.empty((outputs, 2, PIECE), np.float32)
     flat = logits.reshape(outputs, 2 * PIECE)
     rises = np.empty_like(flat) if len(powers) else np.empty((0, 0), np.float32)
@@ -81,7 +86,10 @@ def reconstruct_rows(
         rows = min(2, last - y)
         for x in range(0, width, PIECE):
             count = min(PIECE, width - x)
-            if len(unfold):
+            full = unfolded[y // 2, x // PIECE] if len(unfolded) else room
+            if ready:
+                pass
+            elif len(unfold):
                 _unfold(features[y // 2], x // 2, count // 2, unfold, unfold_bias, full)
             else:
                 _turn(features[y : y + rows], x, count, full)

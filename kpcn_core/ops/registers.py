@@ -119,6 +119,16 @@ def _everywhere(builder: Any, number: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def to_bits(typing: Any, number: Any) -> tuple[Any, Any]:
+    """The bits of a float32 as an int32."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], bits)
+
+    return types.int32(types.float32), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def from_bits(typing: Any, number: Any) -> tuple[Any, Any]:
     """The float32 whose bits are those of an int32."""
 
