@@ -332,6 +332,18 @@ def test_a_run_cannot_go_on_with_another_network(data: Path, run: Path) -> None:
         fit(other, data, run, Budget(STEPS + 1, None))
 
 
+def test_a_run_goes_on_from_a_checkpoint_older_than_some_settings(
+    data: Path, tmp_path: Path
+) -> None:
+    fit(CONFIG, data, tmp_path, Budget(1, None))
+    state = read_checkpoint(tmp_path / CHECKPOINT)
+    for table, key in (("network", "asymmetry"), ("batches", "only")):
+        del state["kpcn"]["config"][table][key]
+    torch.save(state, tmp_path / CHECKPOINT)
+    fit(CONFIG, data, tmp_path, Budget(2, None))
+    assert read_checkpoint(tmp_path / CHECKPOINT)["global_step"] == 2
+
+
 def test_the_learning_rate_rises_stays_and_falls_over_the_end_of_the_budget() -> None:
     config = OptimizerConfig(rate=1.0, warmup=10, decay=0.3)
     rates = [learning_rate(config, Budget(100, None), step) for step in range(101)]

@@ -3,7 +3,6 @@
 import logging
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +16,7 @@ from torch.utils.data import DataLoader
 from training import validation
 from training.batches import Batch, Batches
 from training.callbacks import Average, Checkpoints, Ending, Patience, Pictures, Report
-from training.config import FIRST, TrainingConfig, check_parts
+from training.config import FIRST, TrainingConfig, check_parts, from_dict
 from training.error_batches import ErrorBatches
 from training.error_stage import ErrorStage
 from training.errors import InvalidConfig
@@ -251,10 +250,13 @@ def _start(stage: Stage | ErrorStage, config: TrainingConfig) -> None:
 
 
 def _check_same(config: TrainingConfig, checkpoint: Path) -> None:
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=False)["kpcn"]["config"]
-    for key in saved.keys() & FIXED:  # older checkpoints lack some
-        if saved[key] != asdict(config)[key]:
+    values = torch.load(checkpoint, map_location="cpu", weights_only=False)["kpcn"]["config"]
+    # What an older checkpoint does not know of was as it is by default.
+    saved = from_dict(values, str(checkpoint))
+    for key in FIXED:
+        was, now = getattr(saved, key), getattr(config, key)
+        if was != now:
             raise InvalidConfig(
-                f"{checkpoint}: was trained with {key} = {saved[key]}; the configuration says "
-                f"{asdict(config)[key]}. Train in a new folder, or restore the configuration."
+                f"{checkpoint}: was trained with {key} = {was}; the configuration says {now}. "
+                f"Train in a new folder, or restore the configuration."
             )

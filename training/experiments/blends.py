@@ -48,7 +48,7 @@ class Point:
         setting: the lambda, or the part of the noisy image.
         row: its errors.
         outliers: the 99.9th percentile of its residual noise, relative to the reference, as a
-            multiple of that noise's root mean square. 3.3 would be normal.
+            multiple of that noise's median. 4.9 would be normal.
     """
 
     way: str
@@ -67,8 +67,8 @@ def nearest_part(wanted: Stack, denoised: Stack, noisy: Stack) -> float:
 def outliers(images: Stack, reference: Pixels) -> float:
     """How far the largest values of the noise that is left are from its typical ones."""
     residual = (images - images.mean(axis=0)) / np.sqrt(np.square(reference) + DARK)
-    root = float(np.sqrt(np.square(residual).mean()))
-    return float(np.quantile(np.abs(residual), OUTLIER)) / root if root else 0.0
+    typical, largest = np.quantile(np.abs(residual), (0.5, OUTLIER)).tolist()
+    return float(largest / typical) if typical else 0.0
 
 
 def points(scene: str, slopes: Mapping[float, Stack], noisy: Stack, clean: Pixels) -> list[Point]:
@@ -118,9 +118,9 @@ def panels(found: Mapping[str, Sequence[Point]]) -> list[plots.Panel]:
     for way in (LAMBDA, BLEND):
         alike = zip(*([p for p in each if p.way == way] for each in found.values()), strict=True)
         for same in alike:
-            variance = statistics.geometric_mean(point.row.variance for point in same)
+            variance = statistics.fmean(point.row.variance for point in same)
             values = {
-                "smape": statistics.geometric_mean(point.row.smape for point in same),
+                "smape": statistics.fmean(point.row.smape for point in same),
                 "bias": statistics.fmean(point.row.bias for point in same),
                 "outliers": statistics.fmean(point.outliers for point in same),
             }
@@ -130,7 +130,7 @@ def panels(found: Mapping[str, Sequence[Point]]) -> list[plots.Panel]:
     titles = {
         "smape": "SMAPE",
         "bias": "bias²",
-        "outliers": "outliers (99.9 % / root mean square)",
+        "outliers": "outliers (99.9th percentile / median)",
     }
     return [
         plots.Panel(

@@ -52,18 +52,21 @@ def draw(path: Path, *panels: Panel) -> None:
 
 def _draw(axes: Any, panel: Panel) -> None:
     for name, points in panel.curves.items():
-        axes.plot(*zip(*points, strict=True), marker="o", markersize=3, linewidth=1, label=name)
+        # Between named places there is nothing that a line could stand for.
+        width = 0 if panel.ticks else 1
+        axes.plot(*zip(*points, strict=True), marker="o", markersize=3, linewidth=width, label=name)
     for point, text in panel.labels.items():
         axes.annotate(text, point, textcoords="offset points", xytext=(3, 3), fontsize=6)
-    if "x" in panel.logarithmic:
-        axes.set_xscale("log")
-    if "y" in panel.logarithmic:
-        axes.set_yscale("log")
+    for name in panel.logarithmic:
+        axis = getattr(axes, f"{name}axis")
+        getattr(axes, f"set_{name}scale")("log", subs=(2, 5))
+        for ticks in ("major", "minor"):
+            getattr(axis, f"set_{ticks}_formatter")("{x:g}")
     if panel.ticks:
         axes.set_xticks(range(len(panel.ticks)), panel.ticks)
     axes.set_title(panel.title, fontsize=9)
     axes.set_xlabel(panel.axes[0], fontsize=8)
     axes.set_ylabel(panel.axes[1], fontsize=8)
-    axes.tick_params(labelsize=7)
+    axes.tick_params(which="both", labelsize=7)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=7)
