@@ -9,12 +9,11 @@ Example:
 
 import argparse
 import json
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import quality
+from benchmarks import marked, quality
 from benchmarks.quality_cache import Measurement
 from benchmarks.quality_cases import Case
 from benchmarks.quality_tables import Rows, Table, by_samples, consistency, summary
@@ -23,8 +22,6 @@ from kpcn_core.atomic import replaced
 from kpcn_core.comparison import markdown
 
 CARDS = Path(__file__).parent.parent / "docs" / "models.md"
-BEGIN, END = "<!-- facts of {} -->", "<!-- end of facts -->"
-MARKED = re.compile(r"<!-- facts of (?P<name>[\w-]+) -->\n.*?<!-- end of facts -->", re.DOTALL)
 
 
 def shipped() -> list[Path]:
@@ -44,19 +41,18 @@ def with_facts(text: str, measured: Path = quality.OUTPUT) -> str:
         ValueError: a file that ships has no card, or a card no file.
     """
     paths = {path.stem: path for path in shipped()}
-    named = [match["name"] for match in MARKED.finditer(text)]
+    named = marked.names(text)
     if sorted(named) != sorted(paths):
         raise ValueError(
             f"{CARDS.name} has cards of {', '.join(named)}; what ships is {', '.join(paths)}. "
-            f"Write a card for each, with the marks {BEGIN.format('NAME')} and {END}."
+            f"Write a card for each, with the marks {marked.BEGIN.format('NAME')} and {marked.END}."
         )
-    return MARKED.sub(lambda match: _facts(paths[match["name"]], measured), text)
+    return marked.rewritten(text, lambda name: _facts(paths[name], measured))
 
 
 def _facts(path: Path, measured: Path) -> str:
     tables = [*model_card.facts(path), *_measured(path, measured)]
-    body = "\n\n".join(f"**{title}**\n\n{markdown(rows)}" for title, rows in tables)
-    return f"{BEGIN.format(path.stem)}\n\n{body}\n\n{END}"
+    return "\n\n".join(f"**{title}**\n\n{markdown(rows)}" for title, rows in tables)
 
 
 def _measured(path: Path, file: Path) -> Iterator[tuple[str, Rows]]:

@@ -11,7 +11,8 @@ of a renderer other than Mitsuba may lie in a folder of their own, as in `cycles
 (`benchmarks.interiors_render` makes them, `kpcn render` and `benchmarks.windows` those of Mitsuba).
 
 Example:
-    python -m benchmarks.quality renders --asymmetry 2 4 --cache cache.json --page quality.html
+    python -m benchmarks.quality renders --asymmetry 2 4 10 --cache cache.json --page quality.html \
+        --results docs/results.md
 """
 
 import argparse
@@ -26,7 +27,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks import provenance, sheet
+from benchmarks import marked, provenance, sheet
 from benchmarks.quality_cache import Cache, Measurement
 from benchmarks.quality_cases import Case, cases, scenes
 from benchmarks.quality_methods import (
@@ -197,6 +198,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     origin = provenance.collect("benchmarks.quality", torch.device(options.device), PACKAGES)
     origin["weights"] = "; ".join(weights_name(model) for model in options.models)
     _write(options.json, json.dumps(figures(found, tables, shots, origin), indent=1) + "\n")
+    if options.results:
+        parts = {"summary": texts, "everything": {"Everything": whole(found, tables, shots)}}
+        _rewrite(options.results, parts, origin)
     if options.page:
         shown = [_pictures(case, methods) for case in found if case.spp in options.page_spp]
         every = {"Everything": whole(found, tables, shots)}
@@ -214,6 +218,24 @@ def _pictures(case: Case, methods: Mapping[str, Method]) -> Comparison:
         measured(name, method.run(noisy)["color"], reference) for name, method in methods.items()
     ]
     return Comparison(case.title, entries, reference)
+
+
+def _rewrite(
+    path: Path, parts: Mapping[str, Mapping[str, Rows]], origin: Mapping[str, str]
+) -> None:
+    """Replace the marked parts of a document by the tables."""
+    source = (
+        f"`{origin['command']}`, {origin['date']}, commit {origin['commit']}, "
+        f"{origin['processor']}, weights {origin['weights']}"
+    )
+
+    def body(name: str) -> str:
+        tables = parts.get(name, {}).items()
+        return "\n\n".join(
+            [source, *(f"**{title}**\n\n{markdown(rows)}" for title, rows in tables)]
+        )
+
+    _write(path, marked.rewritten(path.read_text(encoding="utf-8"), body))
 
 
 def _write(path: Path, text: str) -> None:
@@ -245,6 +267,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--json", type=Path, default=OUTPUT)
     add("--page", type=Path, help="an HTML page of all tables, and of images to look at")
     add("--page-spp", nargs="+", type=int, default=PAGE_SAMPLES, help="whose images it shows")
+    add("--results", type=Path, help="a document whose marked parts get the tables")
     add("--sheet", type=Path, help="a PNG of all images, to look at")
     return parser
 

@@ -117,8 +117,14 @@ def test_shots_are_measured_in_time_and_the_page_tells_everything(folder: Path) 
     for index in range(8):
         frame = random_frame(24, 40, 50 + index).with_aovs(forward=still, backward=still)
         exr.write_frame(folder / f"room_8.{index:04d}.exr", frame)
-    page = folder / "q.html"
-    quality.main(words(folder, "--asymmetry", "4", "--page", str(page), "--page-spp", "8"))
+    page, results = folder / "q.html", folder / "results.md"
+    results.write_text("# R\n<!-- facts of summary -->\nold\n<!-- end of facts -->\nprose\n")
+    quality.main(
+        words(
+            folder, "--asymmetry", "4", "--page", str(page), "--page-spp", "8",
+            "--results", str(results),
+        )
+    )  # fmt: skip
     room, *others = json.loads((folder / "q.json").read_text())["frames"]
     assert all(not each["shot"] for each in others)
     assert {
@@ -129,6 +135,11 @@ def test_shots_are_measured_in_time_and_the_page_tells_everything(folder: Path) 
         assert METRICS.keys() <= one["metrics"].keys()
         assert one["instability"] > 0
         assert one["variance"] > 0
+    document = results.read_text()
+    assert document.startswith("# R\n<!-- facts of summary -->\n\n`python -m benchmarks.quality")
+    assert document.endswith("<!-- end of facts -->\nprose\n")
+    assert "**Shot of 8 frames, room, 8 spp**" in document
+    assert "old" not in document
     text = page.read_text()
     for heading in ("Everything", "Consistency, kpcn random", "Shot of 8 frames, room, 8 spp"):
         assert f"<h3>{heading}</h3>" in text
