@@ -9,6 +9,7 @@ from torch.testing import assert_close
 
 from kpcn_core.denoiser import Denoiser
 from kpcn_core.frame import Frame
+from kpcn_core.ops import compiler
 from kpcn_core.restoration import light_gain, surplus
 from kpcn_core.settings import Settings
 from tests.frames import random_frame
@@ -71,6 +72,27 @@ def test_of_less_than_two_samples_nothing_is_known() -> None:
     share = surplus(CLEAN + 0.1, CLEAN, constant(0.0), count)
     assert share[..., 10:20, :].max() == 0
     assert share[..., 30:, :].min() > 0.9
+
+
+@pytest.mark.parametrize("size", [(40, 60), (33, 7), (70, 131)])
+def test_the_compiled_way_gives_what_the_readable_one_gives(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    noisy, denoised, variance = torch.rand(3, 1, 3, *size, generator=generator)
+    noisy[..., 5, 5], denoised[..., 20, 3], variance[..., 9, 2] = torch.inf, torch.nan, torch.nan
+    count = torch.randint(0, 200, (1, 1, *size), generator=generator).float()
+    found = surplus(noisy, denoised, 0.02 * variance, count)
+    noisy[..., 5, 5], variance[..., 9, 2] = 1.0, 0.0
+    factors = torch.rand(2, 1, 3, *size, generator=generator) + 0.5
+    gain = light_gain(noisy, denoised, 1e-6 * variance, *factors)
+    monkeypatch.setattr(compiler, "installed", lambda: False)
+    assert gain != 1
+    assert_close(light_gain(noisy, denoised, 1e-6 * variance, *factors), gain)
+    noisy[..., 5, 5], variance[..., 9, 2] = torch.inf, torch.nan
+    expected = surplus(noisy, denoised, 0.02 * variance, count)
+    assert 0 < (expected > 0).float().mean() < 1
+    assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_light_comes_back_up_to_chance() -> None:

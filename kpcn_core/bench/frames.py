@@ -6,10 +6,11 @@ from kpcn_core.frame import Frame, Pixels
 
 COLORS = ("diffuse", "specular", "albedo", "normal")
 STEP = (3.3, -1.7)  # x and y of the motion from each frame to the next, pixels
+SAMPLES = 16
 
 
 def synthetic(height: int, width: int, layers: int = 0) -> Frame:
-    """A noisy frame with every AOV that the encoder "kpcn" reads, and motion.
+    """A noisy frame with every AOV that the encoder "kpcn" and restoration read, and motion.
 
     Args:
         height: pixels.
@@ -24,8 +25,9 @@ def synthetic(height: int, width: int, layers: int = 0) -> Frame:
         for name, pixels in aovs.items()
     }
     moving = {"forward": _vectors(height, width, 1), "backward": _vectors(height, width, -1)}
+    count = {"sample_count": np.full((1, height, width), SAMPLES, np.float32)}
     further = {name: random.random((3, height, width), np.float32) for name in like(layers)}
-    return Frame(aovs | noise | moving, layers=further)
+    return Frame(aovs | noise | count | moving, layers=further)
 
 
 def like(layers: int) -> dict[str, str]:
