@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from kpcn_core import exr, inference, oidn
 from kpcn_core.bench import work
@@ -21,6 +22,7 @@ from kpcn_core.features import reads_split
 from kpcn_core.frame import Frame
 from kpcn_core.job import Job
 from kpcn_core.job_run import run
+from kpcn_core.model import encoding
 from kpcn_core.model.temporal import Context
 from kpcn_core.prepared import motion_of, prepare
 from kpcn_core.settings import DEFAULT_MEMORY, Settings
@@ -118,6 +120,8 @@ def stages(case: Case) -> Iterator[Step]:
     split = reads_split(network.planes_of(settings.encoder))
     prepared = prepare(frame, split, settings.riders, device)
     planes = inference.planes(network, prepared.parts, prepared.aovs, settings.encoder)
+    # Where the planes come folded, which the encoder itself does elsewhere.
+    folded = network.config.fold if encoding.usable(network, planes[0]) else 1
     encoded = inference.read(network, planes, settings.encoder)
     features = inference.trunk(network, encoded)
     centre, frames = case.window // 2, [features] * case.window
@@ -144,7 +148,13 @@ def stages(case: Case) -> Iterator[Step]:
     yield Step(
         "encoder",
         lambda: inference.read(network, planes, settings.encoder),
-        work.convolutions(bare, lambda: _each(bare.encoders[settings.encoder], planes)),
+        work.convolutions(
+            bare,
+            lambda: _each(
+                bare.encoders[settings.encoder],
+                [functional.pixel_shuffle(level, folded) for level in work.shapes(planes)],
+            ),
+        ),
     )
     yield Step(
         "trunk",

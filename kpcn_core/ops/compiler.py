@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from functools import cache
 from importlib.util import find_spec
 from typing import Any, TypeVar, cast
 
@@ -32,12 +33,35 @@ def compiled(function: Function) -> Function:
     """
     import numba
 
+    _announce()
     try:
         made = numba.njit(cache=True, **OPTIONS)(function)
     except RuntimeError as error:
         log.info("%s is compiled anew by every process: %s", function.__name__, error)
         made = numba.njit(**OPTIONS)(function)
     return cast(Function, made)
+
+
+@cache
+def _announce() -> None:
+    """Say it, once, when a function is compiled that no one has compiled here before."""
+    from numba.core import event
+
+    class Notice(event.Listener):  # type: ignore[misc]
+        said = False
+
+        def on_start(self, event: object) -> None:
+            if not self.said:
+                log.warning(
+                    "Compiling for this processor: about half a minute of one core, once for a "
+                    "machine"
+                )
+            self.said = True
+
+        def on_end(self, event: object) -> None:
+            pass
+
+    event.register("numba:compile", Notice())
 
 
 def part(function: Function) -> Function:

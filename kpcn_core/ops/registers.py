@@ -21,7 +21,8 @@ LANES = 8  # float32 numbers in a register of AVX2
 # Rows and registers of a tile: with them, 12 sums, 2 columns and a broadcast fill the 16 registers.
 ROWS, REGISTERS = 6, 2
 COLUMNS = REGISTERS * LANES
-FAST = ("fast",)
+# Products and sums may be one instruction; their order stays, see `compiler.OPTIONS`.
+FAST = ("contract", "nnan", "ninf", "nsz")
 
 single, bits = ir.FloatType(), ir.IntType(32)
 lanes = ir.VectorType(single, LANES)

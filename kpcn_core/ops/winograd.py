@@ -2,7 +2,8 @@
 
 A square of 6x6 pixels becomes 36 numbers a channel, of which each is multiplied by itself: 2.25
 products for each pixel instead of 9. Twin of `functional.conv2d` for float32, channels last; the
-transforms cost accuracy: errors are about 2e-6 of the result's deviation, a few times direct sums'.
+transforms cost accuracy: errors are about 2e-6 of the deviation of the result, a few times those
+of direct sums.
 """
 
 import numpy as np
