@@ -1,11 +1,13 @@
 """The ways of denoising that `benchmarks.quality` measures beside each other."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
+import kpcn_core
 from kpcn_core import exr, oidn
 from kpcn_core.denoiser import Denoiser
 from kpcn_core.frame import Frame, Pixels
@@ -16,6 +18,11 @@ NOISY = "noisy"
 PEER = "OIDN high"
 WINDOWS = (1, 3, 5, 7)
 REACH = max(WINDOWS) // 2
+PACKAGE = Path(kpcn_core.__file__).parent
+CODE = (
+    "model/*.py", "ops/*.py", "features*.py", "inference.py", "prepared.py", "composite.py",
+    "restoration.py", "denoiser.py", "sequence_denoiser.py", "tiling.py", "region.py", "metrics.py",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -118,4 +125,14 @@ def _loaded(models: Iterable[str], device: str) -> Iterator[tuple[str, str, Deno
     """What a table calls each network, what a cache does, and the network."""
     for model in models:
         name = weights_name(model)
-        yield f"kpcn {name.partition(',')[0]}", name, Denoiser.load(model, device)
+        label = f"kpcn {name.partition(',')[0]}"
+        yield label, f"{name}, code {_code()}", Denoiser.load(model, device)
+
+
+def _code() -> str:
+    """A hash of our code as far as it makes pixels; without what only commands and hosts need."""
+    found = hashlib.sha256()
+    for pattern in CODE:
+        for path in sorted(PACKAGE.glob(pattern)):
+            found.update(path.read_bytes())
+    return found.hexdigest()[:12]
