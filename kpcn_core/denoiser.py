@@ -19,7 +19,9 @@ from kpcn_core.composite import check_color, check_outputs, output
 from kpcn_core.device import choose_device
 from kpcn_core.error_map import DEFAULT_METRIC, ErrorMaps
 from kpcn_core.errors import InvalidAsymmetry, MissingAov, UnknownName
+from kpcn_core.features import COMPONENTS
 from kpcn_core.frame import Frame, Pixels
+from kpcn_core.model import blocks, encoding
 from kpcn_core.model.error import ErrorPredictor
 from kpcn_core.model.network import Network
 from kpcn_core.model.reconstruction import Shares
@@ -96,7 +98,7 @@ class Denoiser:
         # The stubs lack this documented keyword.
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network = network.to(device).eval()
-        self._tiles = TileBudget(device, network.bytes_per_pixel, network.config.alignment)
+        self._tiles = TileBudget(device, network.config.alignment)
 
     @classmethod
     def load(cls, model: str = DEFAULT_MODEL, device: str = "auto") -> "Denoiser":
@@ -163,7 +165,9 @@ class Denoiser:
             layers = inference.layers(self.network, images)
             return inference.render(self.network, contexts, layers, None, steep)
 
-        pasted = self._tiles.run(frame, settings, overlap, _pasted(filtered, prepared, progress))
+        paste = _pasted(filtered, prepared, progress)
+        need = self._lone_need(prepared.planes)
+        pasted = self._tiles.run(frame, settings, overlap, need, paste)
         return output(prepared, settings, pasted)
 
     @torch.inference_mode()
@@ -187,7 +191,8 @@ class Denoiser:
             return parts
 
         overlap = self.network.encoding_footprint
-        return EncodedFrame(prepared, self._tiles.run(frame, settings, overlap, encoded))
+        need = self._lone_need(prepared.planes)
+        return EncodedFrame(prepared, self._tiles.run(frame, settings, overlap, need, encoded))
 
     @torch.inference_mode()
     def window(self, frames: Sequence[EncodedFrame], centre: int) -> Encoded:
@@ -220,14 +225,34 @@ class Denoiser:
             steep = None if slope is None else region.of(slope)
             return inference.render(self.network, contexts, layers, others, steep)
 
-        pasted = _pasted(filtered, prepared, progress)
-        return output(
-            prepared, settings, self._tiles.run(prepared.frame, settings, overlap, pasted)
-        )
+        paste = _pasted(filtered, prepared, progress)
+        need = self.network.bytes_per_pixel
+        pasted = self._tiles.run(prepared.frame, settings, overlap, need, paste)
+        return output(prepared, settings, pasted)
 
-    def leaves(self, frame: Frame, settings: Settings, size: int) -> bool:
-        """Whether memory is left for other things meanwhile; see `TileBudget.leaves`."""
-        return self._tiles.leaves(frame, settings, size)
+    def leaves(self, frame: Frame, settings: Settings, window: int, size: int) -> bool:
+        """Whether memory is left for other things while a window is filtered in one piece.
+
+        See `TileBudget.leaves`.
+        """
+        need = self.network.bytes_per_pixel
+        if window == 1:
+            riders = sum(len(frame.layers[name]) for name in settings.like)
+            planes = len(COMPONENTS) * 4 + riders  # three colors and a mask each
+            need = self._lone_need(planes)
+        return self._tiles.leaves(frame, settings, need, size)
+
+    @torch.inference_mode()
+    def _lone_need(self, planes: int) -> int:
+        """Most bytes that denoising a frame by itself holds for a pixel, about.
+
+        Args:
+            planes: of all its components and what is filtered like them, masks included.
+        """
+        pixel = torch.empty(1, device=self.device)
+        if not blocks.usable(self.network, pixel):
+            return self.network.bytes_per_pixel
+        return self.network.bytes_without_logits(planes, encoding.usable(self.network, pixel))
 
     @property
     def error_metrics(self) -> tuple[str, ...]:

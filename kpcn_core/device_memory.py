@@ -7,9 +7,10 @@ import torch
 
 from kpcn_core import memory
 
-# The last is oneDNN's, whose convolutions need memory of their own.
+# The last two are oneDNN's, whose convolutions need memory of their own, and that of a stack.
 REFUSALS = (
     "can't allocate memory", "not enough memory", "out of memory", "could not create a primitive",
+    "can't start new thread",
 )  # fmt: skip
 
 

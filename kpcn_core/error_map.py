@@ -23,7 +23,7 @@ class ErrorMaps:
     def __init__(self, predictor: ErrorPredictor, device: torch.device) -> None:
         self.device = device
         self.predictor = predictor.to(device).eval()
-        self._tiles = TileBudget(device, predictor.bytes_per_pixel, predictor.config.fold)
+        self._tiles = TileBudget(device, predictor.config.fold)
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -65,7 +65,8 @@ class ErrorMaps:
                 result[:, tile.rows, tile.columns] = inner
             return result
 
-        found = self._tiles.run(noisy, settings, self.predictor.footprint, predicted)
+        need = self.predictor.bytes_per_pixel
+        found = self._tiles.run(noisy, settings, self.predictor.footprint, need, predicted)
         pixels: Pixels = found.cpu().numpy()
         return pixels
 

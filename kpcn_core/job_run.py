@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cached_property, partial
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -74,9 +75,13 @@ def each(run: "JobRun", progress: Progress, behind: bool = False) -> Iterator[Ou
                 if write is None:
                     yield Outcome(turn.source, turn.target, error, turn.done)
                     continue
-                writing.append(_Writing(turn, turn.claim.pop_all(), write))
-                if not (behind and run.may_overlap):
-                    yield writing.popleft().outcome()
+                if behind and run.may_overlap:
+                    name = f"write {turn.target.name}"
+                    written = started(write, name, needed=True).result
+                    writing.append(_Writing(turn, turn.claim.pop_all(), written))
+                else:
+                    yield _Writing(turn, turn.claim, write).outcome()
+                write = None  # it holds the frame
             while writing:
                 yield writing.popleft().outcome()
         finally:
@@ -99,22 +104,22 @@ def _beyond(progress: Progress, frames: int) -> Progress:
     return lambda done, total: progress(done + frames * total, total)
 
 
-class _Writing:
-    """A file that is written in a thread of its own; claimed until that is known to be done."""
+class _Writing(NamedTuple):
+    """A file that is being written, or is when it is waited for; claimed until then."""
 
-    def __init__(self, turn: Turn, claim: ExitStack, write: Callable[[], None]) -> None:
-        self._turn, self._claim = turn, claim
-        self._written = started(write, f"write {turn.target.name}", needed=True)
+    turn: Turn
+    claim: ExitStack
+    written: Callable[[], None]
 
     def outcome(self) -> Outcome:
         """Wait, and say what came of it."""
         error = None
-        with self._claim:
+        with self.claim:
             try:
-                self._written.result()
+                self.written()
             except KpcnError as found:
                 error = found.with_traceback(None)
-        return Outcome(self._turn.source, self._turn.target, error)
+        return Outcome(self.turn.source, self.turn.target, error)
 
 
 def some_failed(failed: int, files: int) -> KpcnError:
@@ -174,7 +179,7 @@ class JobRun:
     @property
     def may_overlap(self) -> bool:
         """Whether the last frame may be written while the next one is denoised."""
-        return self._has_room and not self._in_place
+        return self._has_room and len(self.job.files) > 1 and not self._in_place
 
     def _write(self, turn: Turn, result: Frame) -> None:
         job = self.job
@@ -332,7 +337,7 @@ class JobRun:
         assert frame.path is not None
         # What is read and what is written each lie there twice: the file's channels, and ours.
         size = 2 * (decoded_size(frame.path) + frame.nbytes)
-        self._has_room = self.denoiser.leaves(frame, self._settings, size)
+        self._has_room = self.denoiser.leaves(frame, self._settings, self.job.window, size)
         return self._has_room
 
     @cached_property

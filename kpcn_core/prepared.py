@@ -49,6 +49,11 @@ class Prepared:
     images: Mapping[str, Image]
     riders: Mapping[str, list[str]]
 
+    @property
+    def planes(self) -> int:
+        """Of all images and their masks together."""
+        return sum(image.radiance.shape[1] + 1 for image in self.images.values())
+
     def images_in(self, region: Region, gain: Tensor) -> dict[str, Image]:
         """A region of the images, at the exposure of another frame, so that both can be summed."""
         factor = gain / self.gain

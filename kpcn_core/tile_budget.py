@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 
 SMALLEST = 32  # side of a tile, pixels; the overlap around it is several times as wide
 
+# Bytes that libraries take for any tile, and that get lost between blocks of memory; measured.
+OVERHEAD = 96 << 20
+
 Result = TypeVar("Result")
 
 
@@ -25,13 +28,11 @@ class TileBudget:
 
     Args:
         device: where the network computes.
-        bytes_per_pixel: what it needs at its peak.
         alignment: what a tile's start must be a multiple of.
     """
 
-    def __init__(self, device: torch.device, bytes_per_pixel: int, alignment: int) -> None:
+    def __init__(self, device: torch.device, alignment: int) -> None:
         self._device = device
-        self._need = bytes_per_pixel
         self._alignment = alignment
         self._largest: int | None = None
 
@@ -40,6 +41,7 @@ class TileBudget:
         frame: Frame,
         settings: Settings,
         overlap: int,
+        need: int,
         compute: Callable[[list[Tile]], Result],
     ) -> Result:
         """Compute a frame in tiles; where memory ends, again in tiles of half the side.
@@ -48,22 +50,23 @@ class TileBudget:
             frame: what is computed.
             settings: how large tiles may be.
             overlap: how far the network sees beyond a tile, pixels.
+            need: bytes that it needs for a pixel, at its peak.
             compute: does it; called again with other tiles after it failed.
 
         Raises:
             OutOfMemory: not even the smallest tiles fit.
         """
-        side = self._side(frame, settings, overlap)
+        size = self._size(frame, settings, overlap, need)
         while True:
             try:
-                return compute(list(tiles(*frame.size, side, overlap, self._alignment)))
+                return compute(list(tiles(*frame.size, size, overlap, self._alignment)))
             except Exception as error:
                 if not is_exhausted(error):
                     raise
             # Only here, behind the handler, nothing holds what the failed attempt had allocated.
-            side = self._smaller(frame, side)
+            size = self._smaller(frame, size)
 
-    def leaves(self, frame: Frame, settings: Settings, size: int) -> bool:
+    def leaves(self, frame: Frame, settings: Settings, need: int, size: int) -> bool:
         """Whether so many bytes are left for other things while a frame is computed, in one piece.
 
         On a GPU they are not taken from its memory, and may be half of what the machine has.
@@ -71,19 +74,22 @@ class TileBudget:
         if self._device.type != "cpu":
             left = memory.free()
             return left is None or size <= left // 2
-        left = settings.max_memory - self._need * frame.size[0] * frame.size[1]
+        left = _for_pixels(settings.max_memory) - need * frame.size[0] * frame.size[1]
         return settings.tile is None and size <= left
 
-    def _side(self, frame: Frame, settings: Settings, overlap: int) -> int:
-        side = settings.tile or tile_size(
-            *frame.size, self._memory(frame, settings.max_memory), self._need, overlap
-        )
-        return min(side, self._largest or side)
+    def _size(self, frame: Frame, settings: Settings, overlap: int, need: int) -> tuple[int, int]:
+        """Height and width of the tiles."""
+        if settings.tile is not None:
+            height = width = settings.tile
+        else:
+            memory = _for_pixels(self._memory(frame, settings.max_memory, need))
+            height, width = tile_size(*frame.size, memory, need, overlap, self._alignment)
+        return min(height, self._largest or height), min(width, self._largest or width)
 
-    def _memory(self, frame: Frame, asked: int) -> int:
+    def _memory(self, frame: Frame, asked: int, need: int) -> int:
         """What tiles may take. A GPU says when it is full; on the CPU we would be killed."""
         left = free(self._device) if self._device.type == "cpu" else None
-        if left is None or left >= min(asked, self._need * frame.size[0] * frame.size[1]):
+        if left is None or left >= min(asked, need * frame.size[0] * frame.size[1]):
             return asked
         log.warning(
             "%s: in tiles of %s instead of %s: there is no more free memory",
@@ -91,13 +97,18 @@ class TileBudget:
         )
         return left
 
-    def _smaller(self, frame: Frame, side: int) -> int:
-        half = min(side, max(frame.size)) // 2
+    def _smaller(self, frame: Frame, size: tuple[int, int]) -> tuple[int, int]:
+        height, width = (min(pair) for pair in zip(size, frame.size, strict=True))
+        half = max(height, width) // 2
         if half < SMALLEST:
-            tried = f", not even for tiles of {min(side, max(frame.size))} pixels"
+            tried = f", not even for tiles of {max(height, width)} pixels"
             raise exhausted(frame.label, free(self._device), str(self._device), tried)
         log.warning("%s: out of memory; again in tiles of %d pixels", frame.label, half)
         self._largest = half
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
-        return half
+        return min(height, half), min(width, half)
+
+
+def _for_pixels(asked: int) -> int:
+    return asked - min(OVERHEAD, asked // 3)

@@ -110,10 +110,10 @@ def test_frames_in_flight_count_as_memory(job: Job, denoiser: Denoiser) -> None:
     frame = exr.read(job.files[0][0])
     settings = Settings(max_memory=1 << 20)
     sizes = range(0, 1 << 20, 64)
-    least = next(size for size in sizes if not denoiser.leaves(frame, settings, size))
+    least = next(size for size in sizes if not denoiser.leaves(frame, settings, 1, size))
     assert least > 0
-    assert denoiser.leaves(frame, replace(settings, max_memory=2 << 20), least)
-    assert not denoiser.leaves(frame, replace(settings, tile=8), 0)
+    assert denoiser.leaves(frame, replace(settings, max_memory=2 << 20), 1, least)
+    assert not denoiser.leaves(frame, replace(settings, tile=8), 1, 0)
 
 
 @pytest.mark.parametrize("window", [1, 3])

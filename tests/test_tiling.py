@@ -10,9 +10,12 @@ from kpcn_core.tiling import tile_size, tiles
 LENGTHS = st.integers(1, 90)
 
 
-@given(height=LENGTHS, width=LENGTHS, size=st.integers(1, 40), overlap=st.integers(0, 12))
+SIDES = st.integers(1, 40)
+
+
+@given(height=LENGTHS, width=LENGTHS, size=st.tuples(SIDES, SIDES), overlap=st.integers(0, 12))
 def test_every_pixel_belongs_to_one_tile_that_reads_its_surroundings(
-    height: int, width: int, size: int, overlap: int
+    height: int, width: int, size: tuple[int, int], overlap: int
 ) -> None:
     covered = set()
     for tile in tiles(height, width, size, overlap, alignment=2):
@@ -26,15 +29,39 @@ def test_every_pixel_belongs_to_one_tile_that_reads_its_surroundings(
     assert len(covered) == height * width
 
 
-def test_a_frame_that_fits_is_one_tile() -> None:
-    assert tile_size(100, 200, memory=20_000, bytes_per_pixel=1, overlap=5) == 200
+@given(height=LENGTHS, width=LENGTHS)
+def test_a_frame_that_fits_is_one_tile(height: int, width: int) -> None:
+    size = tile_size(height, width, height * width, bytes_per_pixel=1, overlap=5, alignment=8)
+    assert len(list(tiles(height, width, size, 5, 8))) == 1
 
 
-def test_a_tile_with_its_overlap_keeps_within_memory() -> None:
-    size = tile_size(1000, 1000, memory=4_000_000, bytes_per_pixel=100, overlap=20)
-    assert (size + 40) ** 2 * 100 <= 4_000_000
+@given(
+    height=st.integers(200, 900),
+    width=st.integers(200, 900),
+    memory=st.integers(1_000_000, 60_000_000),
+    overlap=st.integers(0, 40),
+)
+def test_a_tile_with_its_overlap_keeps_within_memory(
+    height: int, width: int, memory: int, overlap: int
+) -> None:
+    size = tile_size(height, width, memory, 100, overlap, alignment=8)
+    read = [
+        (tile.read_rows.stop - tile.read_rows.start)
+        * (tile.read_columns.stop - tile.read_columns.start)
+        for tile in tiles(height, width, size, overlap, 8)
+    ]
+    assert max(read) * 100 <= memory
+
+
+def test_a_frame_of_twice_the_memory_is_two_tiles_of_its_longer_side() -> None:
+    size = tile_size(2160, 3840, 5_000_000, 1, 150, 16)
+    assert size == (2160, 1920)
+
+
+def test_what_is_never_enough_gets_the_smallest_tiles() -> None:
+    assert tile_size(100, 100, memory=10, bytes_per_pixel=100, overlap=20) == (1, 1)
 
 
 def test_a_tile_of_no_size_is_refused() -> None:
     with pytest.raises(UnknownName, match="at least 1"):
-        list(tiles(4, 4, 0, 1, 1))
+        list(tiles(4, 4, (0, 4), 1, 1))

@@ -86,8 +86,8 @@ class Case:
     @property
     def in_one_piece(self) -> bool:
         """Whether a frame is one tile, so that its stages follow one another."""
-        need = self.denoiser.network.bytes_per_pixel * self.height * self.width
-        return need <= self.max_memory
+        settings = self.settings
+        return self.denoiser.leaves(self.frame, settings, self.window, size=0)
 
     def denoise(self, frame: Frame | None = None) -> Frame:
         """What each frame of a sequence costs: one is encoded, and the window around one filtered.

@@ -323,6 +323,16 @@ class Network(nn.Module):
         planes = 3 * max(sum(PLANES[name] for name in read) for read in config.encoders.values())
         return int(4 * (2 * kernels + features + planes)) + 256
 
+    def bytes_without_logits(self, planes: int, in_one_pass: bool) -> int:
+        """The same of a lone frame where no image of logits is made (`blocks`); as measured.
+
+        Args:
+            planes: of all its components and what is filtered like them, masks included.
+            in_one_pass: layers are computed with all that surrounds them (`encoding`).
+        """
+        features = (4 if in_one_pass else 8) * self.config.channels[0] / self.config.fold**2
+        return int(4 * (features + planes))
+
     def layout(self, scale: int, centre: bool) -> dict[str, int]:
         """Names of the logits of a scale, and how many there are of each."""
         config = self.config
