@@ -179,7 +179,9 @@ def _joined(meshes: list[Mesh]) -> Mesh:
 
 def _moved(mesh: Mesh, matrix: Matrix) -> Mesh:
     positions = mesh.positions @ matrix[:3, :3].T + matrix[:3, 3]
-    return Mesh(positions.astype(np.float32), mesh.texcoords, mesh.faces, mesh.smooth)
+    # A mirrored mesh would face the other way, and a light shine there.
+    faces = mesh.faces[:, ::-1] if np.linalg.det(matrix[:3, :3]) < 0 else mesh.faces
+    return Mesh(positions.astype(np.float32), mesh.texcoords, faces.copy(), mesh.smooth)
 
 
 def _matrix(owner: Element) -> Matrix:

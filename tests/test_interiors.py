@@ -80,6 +80,17 @@ def test_shapes_of_one_material_are_one_mesh(tmp_path: Path) -> None:
     assert floor.shape.positions[:, 2].max() < 1e-6  # type: ignore[union-attr]  # z is up
 
 
+def test_a_mirrored_light_shines_where_it_did(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    mirrored = path.read_text().replace('value="1 0 0 0 0 0 -1 3 0', 'value="-1 0 0 0 0 0 1 3 0')
+    for text in (path.read_text(), mirrored.replace("0 0 1 3 0 1 0 0", "0 0 -1 3 0 1 0 0")):
+        path.write_text(text)
+        lamp = interiors.read(path).objects[0].shape
+        corners = lamp.positions[lamp.faces[0]]  # type: ignore[union-attr]
+        normal = np.cross(corners[1] - corners[0], corners[2] - corners[0])
+        assert normal[2] < 0  # down
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
