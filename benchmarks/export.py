@@ -121,8 +121,13 @@ def onnx_of(folder: Path, size: tuple[int, int]) -> Exported:
 
 
 def frames(times: int) -> dict[str, Frame]:
-    """The frame whole, cut to an odd size, and side by side."""
-    whole = exr.read(EXAMPLES / f"noisy.{CENTRE:04d}.exr")
+    """The frame whole, cut to an odd size, and side by side.
+
+    Without its sample counts: what restoration does with them is not exported.
+    """
+    read = exr.read(EXAMPLES / f"noisy.{CENTRE:04d}.exr")
+    aovs = {name: image for name, image in read.aovs.items() if name != "sample_count"}
+    whole = replace(read, aovs=aovs)
     odd = {name: np.ascontiguousarray(image[:, :-1, :-1]) for name, image in whole.aovs.items()}
     many = {name: np.tile(image, (1, times, times)) for name, image in whole.aovs.items()}
     made = [replace(whole, aovs=aovs) for aovs in (whole.aovs, odd, many)]
