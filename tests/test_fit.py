@@ -128,13 +128,18 @@ def test_a_released_network_says_how_it_was_trained(data: Path, run: Path, tmp_p
     assert weights.load(path).config == CONFIG.network
 
 
+def started_from(first: Path, run: Path, data: Path, further: Path) -> None:
+    """Release a run, and train a step from that."""
+    release(run / CHECKPOINT, first, "first")
+    config = replace(CONFIG, run=replace(CONFIG.run, start=str(first)))
+    fit(config, data, further, Budget(1, None))
+
+
 def test_training_starts_from_released_weights_and_says_so(
     data: Path, run: Path, tmp_path: Path
 ) -> None:
     first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
-    release(run / CHECKPOINT, first, "first")
-    config = replace(CONFIG, run=replace(CONFIG.run, start=str(first)))
-    fit(config, data, tmp_path / "run", Budget(1, None))
+    started_from(first, run, data, tmp_path / "run")
     started = weights.load(first).state_dict()
     trained = averaged_network(read_checkpoint(tmp_path / "run" / CHECKPOINT)).state_dict()
     for name, value in started.items():
@@ -146,9 +151,7 @@ def test_training_starts_from_released_weights_and_says_so(
 
 def test_going_on_keeps_what_it_started_from(data: Path, run: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
-    release(run / CHECKPOINT, first, "first")
-    config = replace(CONFIG, run=replace(CONFIG.run, start=str(first)))
-    fit(config, data, tmp_path / "run", Budget(1, None))
+    started_from(first, run, data, tmp_path / "run")
     fit(CONFIG, data, tmp_path / "run", Budget(2, None))
     release(tmp_path / "run" / CHECKPOINT, second, "second")
     header = weights.describe(second)
@@ -212,9 +215,7 @@ def test_weights_do_not_tell_where_files_lay_when_they_were_trained(
     data: Path, run: Path, tmp_path: Path
 ) -> None:
     first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
-    release(run / CHECKPOINT, first, "first")
-    config = replace(CONFIG, run=replace(CONFIG.run, start=str(first)))
-    fit(config, data, tmp_path / "run", Budget(1, None))
+    started_from(first, run, data, tmp_path / "run")
     release(tmp_path / "run" / CHECKPOINT, second, "second")
     header = weights.describe(second)
     assert not any(str(tmp_path) in value for value in header.values())
