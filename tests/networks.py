@@ -18,6 +18,7 @@ from kpcn_core.model.error import ErrorPredictor
 from kpcn_core.model.error_config import GUIDING_METRICS, ErrorConfig
 from kpcn_core.model.kernels import KernelPredictor
 from kpcn_core.model.network import Network
+from kpcn_core.model.unet import UNet as UNetTrunk
 
 # Every trunk, with and without folding.
 NETWORKS = [(RESIDUAL, 1), (RESIDUAL, 2), (UNET, 1), (UNET, 2)]
@@ -43,6 +44,7 @@ def small_config(
         trunk=trunk,
         channels=(8,) if trunk == RESIDUAL else (8, 8, 8),
         blocks=1,
+        refinement=int(trunk == UNET),
         kernels=dict.fromkeys(("irradiance", "specular", "emission", "albedo"), kernels),
         neighbours=kernels,
         fold=fold,
@@ -66,7 +68,8 @@ def random_network(
     torch.manual_seed(seed)
     config = small_config(trunk, fold, kernels, asymmetry)
     network = Network(replace(config, encoders=encoders or config.encoders))
-    later = (network.temporal, network.specialization, network.alpha)
+    refine = network.trunk.refine if isinstance(network.trunk, UNetTrunk) else None
+    later = (network.temporal, network.specialization, network.alpha, refine)
     for value in chain.from_iterable(part.parameters() for part in later if part is not None):
         torch.nn.init.normal_(value, std=0.2)
     for module in network.modules():

@@ -93,6 +93,8 @@ ODD = dict.fromkeys(("irradiance", "specular", "emission", "albedo"), 3)
         (UNET, {"blocks": 0}, "sizes must be >= 1"),
         (UNET, {"kernels": {"specular": 3}}, "must be for irradiance, specular"),
         (RESIDUAL, {"kernels": ODD | {"albedo": 5}}, "their kernels must be equal"),
+        (RESIDUAL, {"refinement": 1}, "a refinement of 1 blocks; a U-Net can have 0 or more"),
+        (UNET, {"refinement": -1}, "a refinement of -1 blocks"),
         (UNET, {"asymmetry": "trunk"}, "cannot enter 'trunk'; it can enter features or kernels"),
         (RESIDUAL, {"asymmetry": "kernels"}, "must enter features, not kernels"),
         (UNET, {"encoders": {}}, "needs an encoder"),

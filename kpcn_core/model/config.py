@@ -29,6 +29,7 @@ class ModelConfig:
             components, has features of every scale, and predicts how to join them.
         channels: width of the layers; of a U-Net, of each scale, finest first.
         blocks: residual blocks of the trunk; of a U-Net, of its coarsest scale.
+        refinement: residual blocks of a U-Net's finest scale, after all other layers of it.
         kernels: component to the side of its predicted kernels, odd.
         neighbours: side of the kernels of all frames of a window but the centre.
         fold: 1, or 2 to fold 2x2 pixels into channels before the encoder: the same width then
@@ -45,6 +46,7 @@ class ModelConfig:
     trunk: str = RESIDUAL
     channels: tuple[int, ...] = (100,)
     blocks: int = 24
+    refinement: int = 0
     kernels: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(COMPONENTS, 21))
     neighbours: int = 21
     fold: int = 1
@@ -80,6 +82,11 @@ class ModelConfig:
             raise InvalidWeights(
                 f"Network config: trunk '{self.trunk}' with {self.scales} scales needs "
                 f"{widths[self.trunk]} numbers of channels; got {list(self.channels)}."
+            )
+        if self.refinement < 0 or (self.refinement and self.trunk != UNET):
+            raise InvalidWeights(
+                f"Network config: trunk '{self.trunk}' cannot have a refinement of "
+                f"{self.refinement} blocks; a U-Net can have 0 or more."
             )
         if self.trunk == RESIDUAL and len(set(self.kernels.values())) > 1:
             raise InvalidWeights(

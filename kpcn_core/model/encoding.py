@@ -127,6 +127,7 @@ def trunk(network: Network, features: Tensor) -> list[Tensor]:
     for widen, up in zip(reversed(module.widen), reversed(module.up), strict=True):
         larger = widen(functional.relu(found[-1]))
         found.append(convolved(_conv(up), skips.pop(), larger, relu_before=True))
+    found[-1] = _residual(module.refine, found[-1])
     return found[::-1]
 
 

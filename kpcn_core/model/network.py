@@ -51,7 +51,7 @@ class Network(nn.Module):
         self.trunk = (
             ResidualStack(first, config.blocks)
             if self.apart
-            else UNet(config.channels, config.blocks)
+            else UNet(config.channels, config.blocks, config.refinement)
         )
         self.temporal = nn.ModuleList(
             TemporalFeatures(width, config.window_blocks, fold) for width in config.channels
@@ -365,6 +365,8 @@ class Network(nn.Module):
                 module.start_as_identity()
         if self.alpha is not None:
             self.alpha.start_at_half()
+        if isinstance(self.trunk, UNet):
+            self.trunk.refine.start_as_identity()
         if not self.apart:
             self._start_sharp()
 

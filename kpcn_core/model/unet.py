@@ -17,9 +17,10 @@ class UNet(nn.Module):
     Args:
         channels: width of each scale, finest first.
         blocks: residual blocks at the coarsest scale.
+        refinement: residual blocks at the finest scale, after all others.
     """
 
-    def __init__(self, channels: Sequence[int], blocks: int) -> None:
+    def __init__(self, channels: Sequence[int], blocks: int, refinement: int) -> None:
         super().__init__()
         pairs = list(pairwise(channels))
         self.shrink = nn.ModuleList(
@@ -29,6 +30,7 @@ class UNet(nn.Module):
         self.bottom = ResidualStack(channels[-1], blocks)
         self.widen = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in pairs)
         self.up = nn.ModuleList(nn.Conv2d(wide, wide, 3, padding=1) for wide in channels[:-1])
+        self.refine = ResidualStack(channels[0], refinement)
         self.blocks = blocks
 
     def forward(self, features: Tensor) -> list[Tensor]:
@@ -44,6 +46,7 @@ class UNet(nn.Module):
         for widen, up in zip(reversed(self.widen), reversed(self.up), strict=True):
             larger = functional.interpolate(widen(functional.relu(found[-1])), scale_factor=2.0)
             found.append(up(functional.relu(larger + skips.pop())))
+        found[-1] = self.refine(found[-1])
         return found[::-1]
 
     @property
@@ -54,4 +57,4 @@ class UNet(nn.Module):
         # pixels; per coarser level: one layer on the way down; the blocks have two layers each.
         finer = sum(3 << level for level in range(levels))
         coarser = sum(1 << level for level in range(1, levels + 1))
-        return finer + coarser + (2 * self.blocks << levels)
+        return finer + coarser + (2 * self.blocks << levels) + 2 * len(self.refine)
