@@ -8,7 +8,7 @@ whole or not at all, and two machines that did write the same frame would write 
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -105,15 +105,19 @@ class _Claim:
 
     def __init__(self, target: Path, lease: float) -> None:
         self._target = target
-        self._lease = SoftFileLease(beside(target, CLAIM), lease_duration=lease, timeout=0)
+        self._path = beside(target, CLAIM)
+        # Whatever thread writes the output ends the claim.
+        self._lease = SoftFileLease(self._path, lease_duration=lease, timeout=0, thread_local=False)
+        self._blank: tuple[tuple[int, int], float] | None = None
 
     @contextmanager
     def held(self) -> Iterator[bool]:
         """Whether it is ours, until the end of the block."""
         try:
-            Path(self._lease.lock_file).parent.mkdir(exist_ok=True)
+            self._path.parent.mkdir(exist_ok=True)
             self._lease.acquire()
         except Timeout:
+            self._end_if_blank()
             yield False
             return
         except OSError as error:
@@ -125,3 +129,18 @@ class _Claim:
             yield True
         finally:
             self._lease.release()
+
+    def _end_if_blank(self) -> None:
+        """Void a claim whose owner died before it wrote its name, which the library never does.
+
+        The next look may then claim the output.
+        """
+        with suppress(OSError):
+            found = self._path.stat()
+            seen = (found.st_ino, found.st_ctime_ns)
+            if found.st_size:
+                self._blank = None
+            elif self._blank is None or self._blank[0] != seen:
+                self._blank = seen, time.monotonic()
+            elif time.monotonic() - self._blank[1] >= self._lease.lease_duration:
+                self._path.unlink()

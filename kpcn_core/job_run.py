@@ -77,10 +77,10 @@ def each(run: "JobRun", progress: Progress, behind: bool = False) -> Iterator[Ou
                     continue
                 if behind and run.may_overlap:
                     name = f"write {turn.target.name}"
-                    written = started(write, name, needed=True).result
-                    writing.append(_Writing(turn, turn.claim.pop_all(), written))
+                    write = partial(_claimed, turn.claim.pop_all(), write)
+                    writing.append(_Writing(turn, started(write, name, needed=True).result))
                 else:
-                    yield _Writing(turn, turn.claim, write).outcome()
+                    yield _Writing(turn, partial(_claimed, turn.claim, write)).outcome()
                 write = None  # it holds the frame
             while writing:
                 yield writing.popleft().outcome()
@@ -104,21 +104,25 @@ def _beyond(progress: Progress, frames: int) -> Progress:
     return lambda done, total: progress(done + frames * total, total)
 
 
+def _claimed(claim: ExitStack, write: Callable[[], None]) -> None:
+    """Write a file, and end its claim: others may wait for it while this machine waits for them."""
+    with claim:
+        write()
+
+
 class _Writing(NamedTuple):
-    """A file that is being written, or is when it is waited for; claimed until then."""
+    """A file that is being written, or is when it is waited for."""
 
     turn: Turn
-    claim: ExitStack
     written: Callable[[], None]
 
     def outcome(self) -> Outcome:
         """Wait, and say what came of it."""
         error = None
-        with self.claim:
-            try:
-                self.written()
-            except KpcnError as found:
-                error = found.with_traceback(None)
+        try:
+            self.written()
+        except KpcnError as found:
+            error = found.with_traceback(None)
         return Outcome(self.turn.source, self.turn.target, error)
 
 

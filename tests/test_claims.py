@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from kpcn_core.claims import turns
+from kpcn_core.claims import CLAIM, turns
 from kpcn_core.errors import UnwritableFile
-from kpcn_core.fingerprint import FOLDER, made_of, record
+from kpcn_core.fingerprint import FOLDER, beside, made_of, record
 
 LEASE = 1.0
 
@@ -100,6 +100,16 @@ def test_a_machine_that_dies_or_hangs_is_replaced(folder: Path, how: signal.Sign
     assert done[-1] == "out.2.exr"
     assert len(done) == 10
     assert (folder / "out.2.exr").read_text() == "us"
+
+
+def test_a_machine_that_dies_before_it_wrote_its_name_is_replaced(folder: Path) -> None:
+    claim = beside(folder / "out.2.exr", CLAIM)
+    claim.parent.mkdir()
+    claim.touch()
+    began = time.monotonic()
+    assert work(folder)[-1] == "out.2.exr"
+    assert time.monotonic() - began >= LEASE  # it might have been about to
+    assert not list((folder / FOLDER).glob("*.claim"))
 
 
 @pytest.mark.parametrize("skew", [-3600.0, 3600.0])

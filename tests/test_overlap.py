@@ -1,6 +1,7 @@
 """The next frame is read, and the last one written, while one is denoised; nothing else changes."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import OpenEXR
 import pytest
 import torch
 
-from kpcn_core import exr, exr_file, fingerprint
+from kpcn_core import claims, exr, exr_file, fingerprint
 from kpcn_core.claims import is_claimed
 from kpcn_core.denoiser import Denoiser
 from kpcn_core.errors import Cancelled, UnreadableFile, UnwritableFile
@@ -158,6 +159,27 @@ def test_a_claim_lasts_until_its_file_is_written(
     assert len(done(replace(job, resume=True), denoiser)) == FRAMES
     assert claimed == [True] * 2 * FRAMES
     assert not list(job.files[0][1].parent.joinpath(fingerprint.FOLDER).glob("*.claim"))
+
+
+def test_who_waits_for_others_has_claimed_nothing(
+    job: Job, denoiser: Denoiser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or two machines would wait for the last frames of each other for ever."""
+    job = replace(job, resume=True)
+    other = next(claims.turns(job.files, JobRun(job, denoiser).made_of))
+    claim = other.claim.pop_all()
+    ours = [target for _, target in job.files[1:]]
+
+    def nap(seconds: float) -> None:
+        for thread in threading.enumerate():
+            if thread.name.startswith("write"):
+                thread.join()
+        assert is_claimed(other.target)
+        assert not any(is_claimed(target) for target in ours)
+        claim.close()
+
+    monkeypatch.setattr(time, "sleep", nap)
+    assert [outcome.target for outcome in done(job, denoiser)] == [*ours, other.target]
 
 
 def test_what_others_have_claimed_is_not_read_ahead(
