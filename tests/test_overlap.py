@@ -166,7 +166,8 @@ def test_who_waits_for_others_has_claimed_nothing(
 ) -> None:
     """Or two machines would wait for the last frames of each other for ever."""
     job = replace(job, resume=True)
-    other = next(claims.turns(job.files, JobRun(job, denoiser).made_of))
+    others = claims.turns(job.files, JobRun(job, denoiser).made_of)
+    other = next(others)
     claim = other.claim.pop_all()
     ours = [target for _, target in job.files[1:]]
 
