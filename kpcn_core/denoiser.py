@@ -16,7 +16,7 @@ from torch import Tensor
 
 from kpcn_core import features, inference, weights
 from kpcn_core.composite import check_color, check_outputs, output
-from kpcn_core.device import choose_device
+from kpcn_core.device import AUTO, choose_device, choose_precision
 from kpcn_core.error_map import DEFAULT_METRIC, ErrorMaps
 from kpcn_core.errors import InvalidAsymmetry, MissingAov, UnknownName
 from kpcn_core.features import COMPONENTS
@@ -85,35 +85,54 @@ class Encoded:
 class Denoiser:
     """A network on a device.
 
+    Args:
+        network: filters; is moved to the device.
+        device: where to compute.
+        predictor: of its errors.
+        precision: of features, see `device.choose_precision`, for its errors too.
+
     Example:
         >>> denoiser = Denoiser.load()
         >>> exr.write(output, denoiser.denoise(exr.read(path)))
     """
 
     def __init__(
-        self, network: Network, device: torch.device, predictor: ErrorPredictor | None = None
+        self,
+        network: Network,
+        device: torch.device,
+        predictor: ErrorPredictor | None = None,
+        precision: str = AUTO,
     ) -> None:
         self.device = device
         self.errors = None if predictor is None else ErrorMaps(predictor, device)
+        self._given = network
+        network = network.in_precision(choose_precision(precision, device))
         # The stubs lack this documented keyword.
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network = network.to(device).eval()
         self._tiles = TileBudget(device, network.config.alignment)
 
     @classmethod
-    def load(cls, model: str = DEFAULT_MODEL, device: str = "auto") -> "Denoiser":
+    def load(
+        cls, model: str = DEFAULT_MODEL, device: str = AUTO, precision: str = AUTO
+    ) -> "Denoiser":
         """Load a network by the name it ships under, or from the path of a weights file.
 
         The predictor of its errors comes with it, if NAME-error.safetensors lies beside it.
 
         Raises:
-            UnknownName: no such network or device.
+            UnknownName: no such network, device or precision.
             InvalidWeights: a file is damaged.
         """
         path, chosen = weights.find(model), choose_device(device)
         beside = weights.predictor_of(path)
         predictor = None if beside is None else weights.load_predictor(beside)
-        return cls(weights.load(path), chosen, predictor)
+        return cls(weights.load(path), chosen, predictor, precision)
+
+    @property
+    def digest(self) -> str:
+        """Hash of the network, the same in every precision."""
+        return weights.digest(self._given.state_dict())
 
     @torch.inference_mode()
     def denoise(

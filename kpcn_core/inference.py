@@ -64,7 +64,7 @@ def planes(
     grown = {name: _padded_component(part, alignment) for name, part in parts.items()}
     guides = {name: padded(aov, alignment) for name, aov in aovs.items()}
     found = network.planes(grown, guides, encoder)
-    return [level.contiguous(memory_format=torch.channels_last) for level in found]
+    return [level.to(network.precision, memory_format=torch.channels_last) for level in found]
 
 
 def encode(

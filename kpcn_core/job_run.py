@@ -277,7 +277,7 @@ class JobRun:
         job = self.job
         return {
             "version": __version__,
-            "network": weights.digest(self.denoiser.network.state_dict()),
+            "network": self.denoiser.digest,
             "source": job.source,
             "layers": dict(job.layers),
             "aovs": list(job.aovs),

@@ -110,7 +110,7 @@ def digest(state: Mapping[str, Tensor]) -> str:
     for name in sorted(state):
         tensor = state[name].contiguous()
         total.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
-        total.update(tensor.view(-1).view(torch.uint8).numpy().tobytes())
+        total.update(tensor.view(-1).view(torch.uint8).cpu().numpy().tobytes())
     return total.hexdigest()
 
 

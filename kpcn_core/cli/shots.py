@@ -8,6 +8,7 @@ import click
 from kpcn_core.cli.options import AovLayer, AovNames, LayerLike, Memory, TileSize
 from kpcn_core.cli.progress import Bar, progress
 from kpcn_core.denoiser import Denoiser
+from kpcn_core.device import AUTO, PRECISIONS
 from kpcn_core.errors import KpcnError
 from kpcn_core.job import Job
 from kpcn_core.job_run import run
@@ -48,6 +49,12 @@ OPTIONS = (
     ),
     click.option("--model", default=DEFAULT_MODEL, help="See `kpcn models`."),
     click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1 …"),
+    click.option(
+        "--precision",
+        type=click.Choice((AUTO, *PRECISIONS)),
+        default=AUTO,
+        help="Of features; auto: bfloat16 on a GPU.",
+    ),
     click.option("--tile", type=TileSize(), default="auto"),
     click.option("--max-memory", type=Memory(), default=DEFAULT_MEMORY, help="A tile's."),
     click.option("--overwrite", is_flag=True, help="Replace existing files."),
@@ -76,7 +83,7 @@ def denoise_shots(shots: Sequence[Shot], options: Mapping[str, Any], form: str =
         KpcnError: in the end, if a frame was not written.
     """
     how = dict(options)
-    denoiser = Denoiser.load(how.pop("model"), how.pop("device"))
+    denoiser = Denoiser.load(how.pop("model"), how.pop("device"), how.pop("precision", AUTO))
     how["layers"], how["extra"] = dict(how["layers"]), dict(how["extra"])
     total = sum(len(shot.files) for shot in shots)
     with progress("Denoising", total, form) as bar:

@@ -101,7 +101,7 @@ def usable(network: Network, image: Tensor) -> bool:
         not network.apart
         and network.config.fold <= 2
         and image.device.type == "cpu"
-        and image.dtype == torch.float32
+        and image.dtype == network.precision == torch.float32
         and len(image) == 1
         and not torch.is_grad_enabled()
         and compiler.installed()

@@ -38,7 +38,7 @@ def usable(network: Network, image: Tensor) -> bool:
         not network.apart
         and all(width % WIDTHS == 0 for width in network.config.channels)
         and image.device.type == "cpu"
-        and image.dtype == torch.float32
+        and image.dtype == network.precision == torch.float32
         and len(image) == 1
         and not torch.is_grad_enabled()
         and compiler.installed()

@@ -64,9 +64,14 @@ class KernelLayer(NamedTuple):
 
 
 def layer_logits(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """A layer applied to every pixel; see `KernelLayer`."""
+    """A layer applied to every pixel; see `KernelLayer`.
+
+    Where features are of a lower precision than the layer, its weights are rounded like them, and
+    the sums are not: what a GPU's products of matrices do.
+    """
     # A matrix product with the logits outermost: a channels-last convolution would give all
     # numbers of a pixel side by side, and turning them around costs more than the product.
-    pixels = features.flatten(2).contiguous()
-    logits = torch.baddbmm(bias[:, None], weight.expand(pixels.shape[0], -1, -1), pixels)
+    pixels = features.flatten(2).contiguous().to(bias.dtype)
+    rounded = weight.to(features.dtype).to(bias.dtype)
+    logits = torch.baddbmm(bias[:, None], rounded.expand(pixels.shape[0], -1, -1), pixels)
     return logits.view(pixels.shape[0], -1, features.shape[-2], features.shape[-1])

@@ -30,8 +30,9 @@ class ScaleWeight(nn.Module):
         """
         height, width = fine.shape[-2:]
         seen = torch.cat([fine, up(coarse, height, width)], dim=1)
-        features = self.first(signed_log(torch.nan_to_num(seen)))
-        return torch.sigmoid(self.last(functional.relu(self.blocks(features))))
+        planes = signed_log(torch.nan_to_num(seen)).to(self.first.weight.dtype)
+        found = self.last(functional.relu(self.blocks(self.first(planes))))
+        return torch.sigmoid(found.to(fine.dtype))
 
     @property
     def footprint(self) -> int:

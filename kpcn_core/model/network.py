@@ -1,6 +1,7 @@
 """The network: encoder, trunk, temporal features, specialization, kernels (paper Fig. 2, 3, 8)."""
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from functools import partial
 from itertools import chain
 
@@ -153,7 +154,7 @@ class Network(nn.Module):
         return [
             context._replace(
                 shared=_of(self.specialization, scale)(
-                    context.shared, _per_component(slope, context.shared)
+                    context.shared, _per_component(slope.to(self.precision), context.shared)
                 )
             )
             for scale, (context, slope) in enumerate(zip(contexts, slopes, strict=True))
@@ -271,6 +272,25 @@ class Network(nn.Module):
         low, high = without_mask(coarse), without_mask(fine)
         joined = join(high, low, self.alpha(high[:, :3], low[:, :3]))
         return with_mask(joined, joined.isfinite().all(dim=1, keepdim=True))
+
+    @property
+    def precision(self) -> torch.dtype:
+        """Of the input planes and the features; see `in_precision`."""
+        first: Tensor = next(iter(self.encoders.values())).first.weight  # type: ignore[assignment, union-attr]
+        return first.dtype
+
+    def in_precision(self, precision: torch.dtype) -> "Network":
+        """The same network with other numbers in its convolutions, and so in all features.
+
+        The layers that make logits keep theirs, and logits, kernels and images stay as they are.
+        """
+        if precision == self.precision:
+            return self
+        found = deepcopy(self)
+        for module in found.modules():
+            if isinstance(module, nn.Conv2d):
+                module.to(precision)
+        return found
 
     @property
     def unsteered(self) -> frozenset[str]:
@@ -395,6 +415,7 @@ def _steered(
 ) -> dict[str, KernelLayer]:
     """Layers whose logits have log(lambda) [B,1,H,W] times their powers added."""
     full = next(iter(layers.values())).features
+    slope = slope.to(full.dtype)
     wider = torch.cat([full, slope * full, slope], dim=1)
     return {
         name: KernelLayer(
