@@ -1,5 +1,6 @@
 """Features in half precision: what stays the same, what is chosen, and what cannot be had."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from benchmarks import precision
 from kpcn_core import exr, weights
 from kpcn_core.cli.main import main
 from kpcn_core.denoiser import Denoiser
@@ -88,10 +90,26 @@ def test_a_gpu_is_given_what_it_multiplies(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_processor_computes_in_single_precision_unless_it_is_told() -> None:
     assert choose_precision(AUTO, CPU) == torch.float32
-    for name, precision in PRECISIONS.items():
-        assert choose_precision(name, CPU) == precision
+    assert {name: choose_precision(name, CPU) for name in PRECISIONS} == PRECISIONS
     with pytest.raises(UnknownName, match=r"half: there is no such precision\. Use auto, float32"):
         choose_precision("half", CPU)
+
+
+def test_what_it_loses_is_measured_beside_float32_and_a_reference(tmp_path: Path) -> None:
+    model, output = tmp_path / "small.safetensors", tmp_path / "found.json"
+    weights.save(model, random_network(), {})
+    noisy, clean = moving_frames(2, 16, 24)
+    exr.write_frame(tmp_path / "room_8.exr", noisy)
+    exr.write_frame(tmp_path / "room_reference.exr", clean)
+    precision.main([str(tmp_path / "room_8.exr"), "--model", str(model), "--json", str(output)])
+    rows = {row["precision"]: row for row in json.loads(output.read_text())["rows"]}
+    assert list(rows) == list(PRECISIONS)
+    assert rows["float32"]["largest"] == rows["float32"]["more"] == 0
+    assert rows["bfloat16"]["largest"] > rows["float16"]["largest"] > 0
+    assert rows["bfloat16"]["left"] - rows["bfloat16"]["more"] == pytest.approx(
+        rows["float32"]["left"]
+    )
+    assert 0 < rows["float16"]["feature"] < 65504
 
 
 def test_the_command_computes_in_the_precision_that_it_is_given(tmp_path: Path) -> None:
