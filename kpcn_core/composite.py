@@ -9,6 +9,8 @@ from torch import Tensor
 from kpcn_core import features, restoration
 from kpcn_core.errors import MissingAov, UnknownName
 from kpcn_core.frame import Frame, Pixels
+from kpcn_core.ops import compiler
+from kpcn_core.ops.workers import in_rows
 from kpcn_core.prepared import Prepared, tensor
 from kpcn_core.settings import OUTPUTS, Settings
 
@@ -46,25 +48,84 @@ def output(prepared: Prepared, settings: Settings, filtered: Mapping[str, Tensor
     """The frame with everything that was filtered, recomposed."""
     frame, gain = prepared.frame, prepared.gain
     factors = restoration.gains(prepared, filtered)
-    filtered = {name: image * factors.get(name, 1.0) for name, image in filtered.items()}
-    parts, layers = prepared.components(filtered), prepared.layers(filtered)
-    made = {"color": features.compose(parts, gain), "specular": parts["specular"] / gain}
-    if "irradiance" in parts:
-        made["albedo"] = parts["albedo"]
-        made["diffuse"] = parts["irradiance"] * features.demodulator(parts["albedo"]) / gain
+    color = composed(prepared.components(filtered), factors, gain)
+    share = restoration.detail(prepared, color)
+    made = {"color": color}
+    asked = [aov for aov in settings.aovs if aov != "color"]
+    layers: dict[str, Tensor] = {}
+    if asked or settings.like:
+        gained = {name: image * factors.get(name, 1.0) for name, image in filtered.items()}
+        layers = prepared.layers(gained)
+        made |= _apart(prepared.components(gained), gain)
     if "alpha" in layers:
         made["alpha"] = layers.pop("alpha")
-    share = restoration.detail(prepared, made["color"])
-    aovs = {aov: _kept(made[aov], frame[aov], share) for aov in settings.aovs}
-    kept = {name: _kept(layer, frame.layers[name], share) for name, layer in layers.items()}
-    return frame.with_aovs(**aovs).with_layers(**kept)
+    aovs = {aov: kept(made[aov], frame[aov], share) for aov in settings.aovs}
+    further = {name: kept(layer, frame.layers[name], share) for name, layer in layers.items()}
+    return frame.with_aovs(**aovs).with_layers(**further)
 
 
-def _kept(result: Tensor, original: Pixels, share: Tensor | None) -> Pixels:
+def _apart(parts: Mapping[str, Tensor], gain: Tensor) -> dict[str, Tensor]:
+    """Layers of filtered components, in the units of the frame."""
+    found = {"specular": parts["specular"] / gain}
+    if "irradiance" in parts:
+        found["albedo"] = parts["albedo"]
+        found["diffuse"] = parts["irradiance"] * features.demodulator(parts["albedo"]) / gain
+    return found
+
+
+def composed(parts: Mapping[str, Tensor], factors: Mapping[str, Tensor], gain: Tensor) -> Tensor:
+    """`features.compose` of components that are multiplied by factors first."""
+    like = parts["specular"]
+    if not compiler.usable(like):
+        gained = {name: image * factors.get(name, 1.0) for name, image in parts.items()}
+        return features.compose(gained, gain)
+    # numba takes its time to be imported.
+    from kpcn_core.ops.compositing import add_light
+
+    scales = {name: float(factors.get(name, 1.0) / gain) for name in parts}
+    images = {name: compiler.planes(image) for name, image in parts.items()}
+    out = np.empty(like.shape[1:], np.float32)
+
+    def add(first: int, last: int) -> None:
+        started = False
+        for name in features.LIGHT:
+            if name not in images:
+                continue
+            demodulated = name == "irradiance"
+            albedo = images["albedo" if demodulated else name]
+            add_light(
+                *(images[name], scales[name], albedo, demodulated, features.ALBEDO_EPSILON),
+                *(started, first, last, out),
+            )
+            started = True
+
+    in_rows(add, out.shape[1])
+    return torch.from_numpy(out)[None]
+
+
+def kept(result: Tensor, original: Pixels, share: Tensor | None) -> Pixels:
     """A result with its share of the input; all of it where no kernel had a usable pixel (NaN)."""
+    if share is not None and compiler.usable(result):
+        return _given_back(result, tensor(original, result.device), share)
     if share is not None:
         noisy = tensor(original, result.device)
         given = torch.lerp(result, noisy, share)
         result = torch.where((share > 0) & noisy.isfinite(), given, result)
     pixels = result[0].float().cpu().numpy()
     return np.where(np.isnan(pixels), original, pixels)
+
+
+def _given_back(result: Tensor, noisy: Tensor, share: Tensor) -> Pixels:
+    """`kept` on a CPU, in one pass."""
+    # numba takes its time to be imported.
+    from kpcn_core.ops.compositing import give_back
+
+    clean, mean, (part,) = (compiler.planes(image) for image in (result, noisy, share))
+    out = np.empty(result.shape[1:], np.float32)
+
+    def give(first: int, last: int) -> None:
+        for planes in zip(clean, mean, out, strict=True):
+            give_back(part, first, last, *planes)
+
+    in_rows(give, out.shape[1])
+    return out

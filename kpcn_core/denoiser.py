@@ -425,6 +425,10 @@ def _pasted(
 
     def paste(pieces: list[Tile]) -> dict[str, Tensor]:
         report = _counted(progress, len(pieces))
+        if len(pieces) == 1:
+            found = filtered(Region(pieces[0].rows, pieces[0].columns))
+            report()
+            return found
         result = {name: torch.empty_like(image.radiance) for name, image in prepared.images.items()}
         for tile in pieces:
             found = filtered(Region(tile.read_rows, tile.read_columns))

@@ -183,12 +183,18 @@ def render(
         # Not at the first time: most windows are rendered once.
         unfolded = images.kept.unfolded if images.kept and finished else None
         joined = blocks.reconstruct(network, contexts, pyramid, others, unfolded)
-        filtered = {name: without_mask(image) for name, image in joined.items()}
+        filtered = {name: _unmasked(image, images.size) for name, image in joined.items()}
     found = finished | filtered
     if images.kept:
         finished.update((name, found[name]) for name in network.unsteered & set(found))
     height, width = images.size
     return {name: image[..., :height, :width] for name, image in found.items()}
+
+
+def _unmasked(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """`without_mask` of an image cut to a size; where it is valid everywhere, as it lies there."""
+    cut = image[..., : size[0], : size[1]]
+    return cut[:, :-1] if cut[:, -1].amin() > 0 else without_mask(cut)
 
 
 def _padded_images(images: Mapping[str, Image], alignment: int) -> dict[str, Image]:

@@ -15,13 +15,12 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from kpcn_core.features import demodulator, finite
+from kpcn_core.features import ALBEDO_EPSILON, demodulator, finite
 from kpcn_core.ops import compiler
-from kpcn_core.ops.workers import each
+from kpcn_core.ops.workers import ROWS, in_rows
 from kpcn_core.prepared import Prepared
 
 # Standard errors that a loss of light must exceed, before some of it is given back; squared.
@@ -38,7 +37,6 @@ DOUBT = 4.0
 # Brightness, in exposed units, below which differences no longer count relative to it.
 DARK = 0.1
 TINY = 1e-12
-ROWS = 32  # that a thread does at a time
 
 
 def known(prepared: Prepared) -> bool:
@@ -58,11 +56,10 @@ def gains(prepared: Prepared, filtered: Mapping[str, Tensor]) -> dict[str, Tenso
         part = prepared.parts.get(name)
         if part is None or part.variance is None or not known(prepared):
             continue
-        before = after = None
+        albedos = None
         if demodulated:
-            before = demodulator(finite(prepared.aovs["albedo"]))
-            after = demodulator(filtered["albedo"][:, :3])
-        found[name] = light_gain(part.radiance, filtered[name][:, :3], part.variance, before, after)
+            albedos = prepared.aovs["albedo"], filtered["albedo"][:, :3]
+        found[name] = light_gain(part.radiance, filtered[name][:, :3], part.variance, albedos)
     return found
 
 
@@ -70,8 +67,7 @@ def light_gain(
     noisy: Tensor,
     denoised: Tensor,
     variance: Tensor,
-    before: Tensor | None = None,
-    after: Tensor | None = None,
+    albedos: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
     """One factor [1,1,1,1] that makes a denoised image as bright as the noisy one.
 
@@ -81,10 +77,10 @@ def light_gain(
         noisy: linear [1,3,H,W].
         denoised: likewise; NaN counts nothing.
         variance: of the noisy pixels.
-        before: what the noisy pixels are to be multiplied by.
-        after: what the denoised ones are to be multiplied by.
+        albedos: what the noisy pixels are to be multiplied by, and the denoised ones; see
+            `features.demodulator`.
     """
-    kept, lost, squares = _light(noisy, denoised, variance, before, after)
+    kept, lost, squares = _light(noisy, denoised, variance, albedos)
     # The noise of a pixel's channels is much the same: its deviations add up, not its variances.
     certain = (1 - CERTAIN * 3 * squares / (lost.square() + TINY)).clamp(min=0)
     factor: Tensor = 1 + certain * lost / kept.clamp(min=TINY)
@@ -92,27 +88,33 @@ def light_gain(
 
 
 def _light(
-    noisy: Tensor, denoised: Tensor, variance: Tensor, before: Tensor | None, after: Tensor | None
+    noisy: Tensor, denoised: Tensor, variance: Tensor, albedos: tuple[Tensor, Tensor] | None
 ) -> Tensor:
     """Light that was kept, that was lost, and the variance of that [3], float64."""
-    if _compiles(denoised):
+    if compiler.usable(denoised):
         # numba takes its time to be imported.
         from kpcn_core.ops.surplus import light_sums
 
-        mean, clean, spread = _plane(noisy), _plane(denoised), _plane(variance)
-        none = np.empty((3, 0, 0), np.float32)
-        old, new = (none if factor is None else _plane(factor) for factor in (before, after))
-        sums = np.empty((denoised.shape[2], 3))
+        mean, clean, spread = (compiler.planes(image) for image in (noisy, denoised, variance))
+        before, after = (compiler.planes(image) for image in albedos or (noisy, denoised))
+        demodulated = albedos is not None
+        height, width = denoised.shape[2:]
+        sums = np.empty((-(-height // ROWS), 3, width))
 
         def add(first: int, last: int) -> None:
-            light_sums(mean, clean, spread, old, new, first, last, sums)
+            light_sums(
+                *(mean, clean, spread, before, after, demodulated, ALBEDO_EPSILON),
+                *(first, last, sums[first // ROWS]),
+            )
 
-        each(add, _rows(denoised))
-        return torch.from_numpy(sums).sum(dim=0)
-    was, now = (1.0 if factor is None else factor for factor in (before, after))
-    there = denoised.isfinite()
+        in_rows(add, height)
+        return torch.from_numpy(sums).sum(dim=(0, 2))
+    was = now = torch.ones_like(noisy)
+    if albedos is not None:
+        was, now = demodulator(finite(albedos[0])), demodulator(albedos[1])
     light = denoised * now
     terms = (light, noisy * was - light, variance.clamp(min=0) * was * was)
+    there = light.isfinite()
     return torch.stack([torch.where(there, term, 0.0).sum(dtype=torch.float64) for term in terms])
 
 
@@ -125,27 +127,28 @@ def detail(prepared: Prepared, color: Tensor) -> Tensor | None:
     """
     if not known(prepared):
         return None
-    aovs, gain = prepared.aovs, prepared.gain
-    return surplus(
-        aovs["color"] * gain, color * gain, aovs["color_mse"] * gain**2, aovs["sample_count"]
-    )
+    aovs, dark = prepared.aovs, DARK / float(prepared.gain)
+    return surplus(aovs["color"], color, aovs["color_mse"], aovs["sample_count"], dark)
 
 
-def surplus(noisy: Tensor, denoised: Tensor, variance: Tensor, count: Tensor) -> Tensor:
+def surplus(
+    noisy: Tensor, denoised: Tensor, variance: Tensor, count: Tensor, dark: float = DARK
+) -> Tensor:
     """The share of the differences around each pixel that is more than noise [1,1,H,W], 0 to 1.
 
     Args:
-        noisy: exposed color [1,3,H,W].
+        noisy: color [1,3,H,W].
         denoised: likewise.
         variance: of the noisy pixels [1,3,H,W].
         count: samples a pixel [1,1,H,W]; of less than two, nothing is known.
+        dark: brightness below which differences no longer count relative to it.
     """
+    if compiler.usable(denoised):
+        return _compiled(noisy, denoised, variance, count, dark)
     usable = (noisy + denoised).isfinite().all(dim=1, keepdim=True) & (count >= 2)
     doubt = 1 + DOUBT * count.clamp(min=1).rsqrt()
-    if _compiles(denoised):
-        return _compiled(noisy, denoised, finite(variance), usable.float(), doubt)
     bright = denoised.nan_to_num().clamp(min=0).mean(dim=1, keepdim=True)
-    weight = 1 / (bright.square() + DARK**2)
+    weight = 1 / (bright.square() + dark**2)
 
     def relative(squares: Tensor) -> Tensor:
         return torch.where(usable, squares.sum(dim=1, keepdim=True) * weight, 0.0)
@@ -159,43 +162,28 @@ def surplus(noisy: Tensor, denoised: Tensor, variance: Tensor, count: Tensor) ->
 
 
 def _compiled(
-    noisy: Tensor, denoised: Tensor, variance: Tensor, usable: Tensor, doubt: Tensor
+    noisy: Tensor, denoised: Tensor, variance: Tensor, count: Tensor, dark: float
 ) -> Tensor:
     """`surplus` of images on a CPU, which the number of passes over memory decides there."""
     # numba takes its time to be imported.
     from kpcn_core.ops.surplus import relative_squares, shares
 
-    mean, clean, spread = _plane(noisy), _plane(denoised), _plane(variance)
-    there, doubts = _plane(usable)[0], _plane(doubt)[0]
-    noise, seen, out = (np.empty(there.shape, np.float32) for _ in range(3))
+    mean, clean, spread = (compiler.planes(image) for image in (noisy, denoised, variance))
+    (samples,) = compiler.planes(count)
+    noise, seen, usable, out = (np.empty(samples.shape, np.float32) for _ in range(4))
     weights = np.array(AROUND, np.float32)
 
     def measure(first: int, last: int) -> None:
-        relative_squares(mean, clean, spread, there, DARK, first, last, noise, seen)
+        relative_squares(mean, clean, spread, samples, dark, first, last, noise, seen, usable)
 
-    each(measure, _rows(usable))
-    least = _plane(_floor(torch.from_numpy(noise)[None, None]))[0]
+    in_rows(measure, len(samples))
+    (least,) = compiler.planes(_floor(torch.from_numpy(noise)[None, None]))
 
     def judge(first: int, last: int) -> None:
-        shares(noise, seen, least, POOL, doubts, there, weights, first, last, out)
+        shares(noise, seen, least, POOL, samples, DOUBT, usable, weights, first, last, out)
 
-    each(judge, _rows(usable))
+    in_rows(judge, len(samples))
     return torch.from_numpy(out)[None, None]
-
-
-def _compiles(image: Tensor) -> bool:
-    return image.device.type == "cpu" and image.dtype == torch.float32 and compiler.installed()
-
-
-def _plane(image: Tensor) -> NDArray[np.float32]:
-    """Of the one image in a batch [C,H,W]."""
-    return image[0].contiguous().numpy()
-
-
-def _rows(image: Tensor) -> list[tuple[int, int]]:
-    """The first row of each part of an image, and the one after its last."""
-    height = image.shape[2]
-    return [(first, min(first + ROWS, height)) for first in range(0, height, ROWS)]
 
 
 def _floor(noise: Tensor) -> Tensor:

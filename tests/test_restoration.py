@@ -84,11 +84,14 @@ def test_the_compiled_way_gives_what_the_readable_one_gives(
     count = torch.randint(0, 200, (1, 1, *size), generator=generator).float()
     found = surplus(noisy, denoised, 0.02 * variance, count)
     noisy[..., 5, 5], variance[..., 9, 2] = 1.0, 0.0
-    factors = torch.rand(2, 1, 3, *size, generator=generator) + 0.5
-    gain = light_gain(noisy, denoised, 1e-6 * variance, *factors)
+    before, after = torch.rand(2, 1, 3, *size, generator=generator) + 0.5
+    before[..., 7, 1], after[..., 8, 4], after[..., 9, 4] = torch.nan, torch.nan, -1.0
+    factors = before, after
+    gain = light_gain(noisy, denoised, 1e-6 * variance, factors)
     monkeypatch.setattr(compiler, "installed", lambda: False)
+    assert gain.isfinite()
     assert gain != 1
-    assert_close(light_gain(noisy, denoised, 1e-6 * variance, *factors), gain)
+    assert_close(light_gain(noisy, denoised, 1e-6 * variance, factors), gain)
     noisy[..., 5, 5], variance[..., 9, 2] = torch.inf, torch.nan
     expected = surplus(noisy, denoised, 0.02 * variance, count)
     assert 0 < (expected > 0).float().mean() < 1

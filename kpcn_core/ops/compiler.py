@@ -6,6 +6,11 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Any, TypeVar, cast
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
 log = logging.getLogger(__name__)
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -22,6 +27,16 @@ OPTIONS = {
 def installed() -> bool:
     """Whether numba can be imported."""
     return find_spec("numba") is not None
+
+
+def usable(image: Tensor) -> bool:
+    """Whether compiled functions can do what is asked: of float32 images on a CPU."""
+    return image.device.type == "cpu" and image.dtype == torch.float32 and installed()
+
+
+def planes(image: Tensor) -> tuple[NDArray[np.float32], ...]:
+    """The channels of the one image in a batch [1,C,h,w], each contiguous by itself."""
+    return tuple(plane.contiguous().numpy() for plane in image[0])
 
 
 def compiled(function: Function) -> Function:

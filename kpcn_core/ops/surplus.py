@@ -1,7 +1,7 @@
 """What `restoration` measures of every pixel, in one pass, for CPUs; compiled (`ops.compiler`).
 
-Arrays are float32 images [C,h,w] or planes [h,w]. The loops over pixels are the innermost, and free
-of conditions: so they become vector instructions.
+Images are float32, a plane [h,w] for each channel. The loops over pixels are the innermost, and
+free of conditions: so they become vector instructions.
 """
 
 import numpy as np
@@ -10,64 +10,23 @@ from numpy.typing import NDArray
 from kpcn_core.ops.compiler import compiled, part
 
 Floats = NDArray[np.float32]
+Planes = tuple[Floats, ...]
 
 ZERO, ONE, THIRD = np.float32(0.0), np.float32(1.0), np.float32(1 / 3)
 TINY = np.float32(1e-12)
+FEWEST = np.float32(2.0)  # samples that a variance can be of
 EXPONENT = np.int32(0x7F800000)  # its bits are all set where a number is not finite
 
 
 @compiled
-def relative_squares(
-    noisy: Floats,
-    denoised: Floats,
-    variance: Floats,
-    usable: Floats,
-    dark: float,
-    first: int,
-    last: int,
-    noise: Floats,
-    seen: Floats,
-) -> None:
-    """Variances and squared differences of rows `first` to `last`, relative to the brightness.
-
-    Args:
-        noisy: [3,h,w].
-        denoised: likewise.
-        variance: of the noisy pixels; finite.
-        usable: 1 where pixels are finite and their variances known, else 0 [h,w].
-        dark: brightness below which nothing is relative to it.
-        first: row.
-        last: row after the last one.
-        noise: the first result [h,w]; 0 where a pixel is not usable.
-        seen: the second.
-    """
-    width = usable.shape[1]
-    weight = np.empty(width, np.float32)
-    least = np.float32(dark * dark)
-    for y in range(first, last):
-        there = usable[y]
-        d0, d1, d2 = denoised[0, y], denoised[1, y], denoised[2, y]
-        for i in range(width):
-            bright = THIRD * (max(d0[i], ZERO) + max(d1[i], ZERO) + max(d2[i], ZERO))
-            weight[i] = ONE / (bright * bright + least)
-        n0, n1, n2, found = noisy[0, y], noisy[1, y], noisy[2, y], seen[y]
-        for i in range(width):
-            e0, e1, e2 = n0[i] - d0[i], n1[i] - d1[i], n2[i] - d2[i]
-            square = (e0 * e0 + e1 * e1 + e2 * e2) * weight[i]
-            found[i] = square if there[i] > ZERO else ZERO
-        v0, v1, v2, found = variance[0, y], variance[1, y], variance[2, y], noise[y]
-        for i in range(width):
-            square = (max(v0[i], ZERO) + max(v1[i], ZERO) + max(v2[i], ZERO)) * weight[i]
-            found[i] = square if there[i] > ZERO else ZERO
-
-
-@compiled
 def light_sums(
-    noisy: Floats,
-    denoised: Floats,
-    variance: Floats,
-    before: Floats,
-    after: Floats,
+    noisy: Planes,
+    denoised: Planes,
+    variance: Planes,
+    before: Planes,
+    after: Planes,
+    demodulated: bool,
+    epsilon: float,
     first: int,
     last: int,
     sums: NDArray[np.float64],
@@ -75,31 +34,101 @@ def light_sums(
     """Light of rows `first` to `last`: kept, lost, and the variance of that, added up.
 
     Args:
-        noisy: [3,h,w].
-        denoised: likewise; what is not finite counts nothing.
+        noisy: the planes of each channel, like the next four.
+        denoised: what is not finite counts nothing.
         variance: of the noisy pixels.
-        before: what the noisy pixels are multiplied by [3,h,w]; [3,0,0] for 1.
-        after: what the denoised ones are multiplied by.
+        before: albedo that the noisy pixels are multiplied by, see `features.demodulator`.
+        after: albedo that the denoised ones are multiplied by.
+        demodulated: False multiplies by nothing; no albedo is read.
+        epsilon: of the demodulator.
         first: row.
         last: row after the last one.
-        sums: the result [h,3].
+        sums: the result of each column [3,w].
     """
-    width = noisy.shape[2]
-    numbers, ones = denoised.view(np.int32), np.ones(width, np.float32)
-    for y in range(first, last):
-        kept = lost = squared = np.float64(0.0)
-        for channel in range(len(noisy)):
-            was = before[channel, y] if before.shape[1] else ones
-            now = after[channel, y] if after.shape[1] else ones
-            mean, clean, bits = noisy[channel, y], denoised[channel, y], numbers[channel, y]
-            spread = variance[channel, y]
+    width = sums.shape[1]
+    black = np.float32(epsilon)
+    kept, lost, squared = sums[0], sums[1], sums[2]
+    kept[:] = lost[:] = squared[:] = np.float64(0.0)
+    was, now = np.ones(width, np.float32), np.ones(width, np.float32)
+    unknown = np.zeros(width, np.int32)
+    for channel in range(len(noisy)):
+        for y in range(first, last):
+            mean, clean, spread = noisy[channel][y], denoised[channel][y], variance[channel][y]
+            if demodulated:
+                old, new = before[channel][y], after[channel][y]
+                numbers = old.view(np.int32)
+                bits = new.view(np.int32)
+                for i in range(width):
+                    there = (numbers[i] & EXPONENT) != EXPONENT
+                    was[i] = max(old[i] if there else ZERO, ZERO) + black
+                    now[i] = max(new[i], ZERO) + black
+                    unknown[i] = (bits[i] & EXPONENT) == EXPONENT
+            bits = clean.view(np.int32)
             for i in range(width):
-                there = (bits[i] & EXPONENT) != EXPONENT
+                there = ((bits[i] & EXPONENT) != EXPONENT) & (unknown[i] == 0)
                 light = clean[i] * now[i]
-                kept += np.float64(light if there else ZERO)
-                lost += np.float64(mean[i] * was[i] - light if there else ZERO)
-                squared += np.float64(max(spread[i], ZERO) * was[i] * was[i] if there else ZERO)
-        sums[y, 0], sums[y, 1], sums[y, 2] = kept, lost, squared
+                kept[i] += np.float64(light if there else ZERO)
+                lost[i] += np.float64(mean[i] * was[i] - light if there else ZERO)
+                squared[i] += np.float64(max(spread[i], ZERO) * was[i] * was[i] if there else ZERO)
+
+
+@compiled
+def relative_squares(
+    noisy: Planes,
+    denoised: Planes,
+    variance: Planes,
+    count: Floats,
+    dark: float,
+    first: int,
+    last: int,
+    noise: Floats,
+    seen: Floats,
+    usable: Floats,
+) -> None:
+    """Variances and squared differences of rows `first` to `last`, relative to the brightness.
+
+    Args:
+        noisy: the planes of each channel [h,w].
+        denoised: likewise.
+        variance: of the noisy pixels; what is not finite counts as 0.
+        count: samples a pixel [h,w].
+        dark: brightness below which nothing is relative to it.
+        first: row.
+        last: row after the last one.
+        noise: the first result [h,w]; 0 where a pixel is not usable.
+        seen: the second.
+        usable: 1 where pixels are finite, and of two samples or more, else 0.
+    """
+    width = usable.shape[1]
+    least = np.float32(dark * dark)
+    weight, square = np.empty(width, np.float32), np.empty(width, np.float32)
+    for y in range(first, last):
+        there, samples = usable[y], count[y]
+        weight[:] = square[:] = ZERO
+        for i in range(width):
+            there[i] = ONE if samples[i] >= FEWEST else ZERO
+        for channel in range(len(noisy)):
+            mean, clean = noisy[channel][y], denoised[channel][y]
+            before, after = mean.view(np.int32), clean.view(np.int32)
+            for i in range(width):
+                known = ((before[i] & EXPONENT) != EXPONENT) & ((after[i] & EXPONENT) != EXPONENT)
+                there[i] = there[i] if known else ZERO
+                weight[i] += THIRD * max(clean[i], ZERO)
+                square[i] += (mean[i] - clean[i]) * (mean[i] - clean[i])
+        found = seen[y]
+        for i in range(width):
+            weight[i] = ONE / (weight[i] * weight[i] + least)
+            found[i] = square[i] * weight[i] if there[i] > ZERO else ZERO
+        square[:] = ZERO
+        for channel in range(len(variance)):
+            spread = variance[channel][y]
+            bits = spread.view(np.int32)
+            for i in range(width):
+                known = (bits[i] & EXPONENT) != EXPONENT
+                square[i] += max(spread[i] if known else ZERO, ZERO)
+        found = noise[y]
+        for i in range(width):
+            found[i] = square[i] * weight[i] if there[i] > ZERO else ZERO
 
 
 @compiled
@@ -108,7 +137,8 @@ def shares(
     seen: Floats,
     floor: Floats,
     pool: int,
-    doubt: Floats,
+    count: Floats,
+    doubt: float,
     usable: Floats,
     weights: Floats,
     first: int,
@@ -122,8 +152,9 @@ def shares(
         seen: likewise.
         floor: the least noise, of squares of pixels [h/pool,w/pool].
         pool: the side of those squares.
-        doubt: how much more than the noise must be seen [h,w].
-        usable: [h,w].
+        count: samples a pixel [h,w].
+        doubt: 1 + this / sqrt(count) times the noise must be seen.
+        usable: of `relative_squares`.
         weights: of the pixels around, in each direction [k], k odd.
         first: row.
         last: row after the last one.
@@ -131,6 +162,7 @@ def shares(
     """
     width, half = noise.shape[1], len(weights) // 2
     line = np.empty(width + 2 * half, np.float32)
+    most = np.float32(doubt)
     least, mean, square = (
         np.empty(width, np.float32), np.empty(width, np.float32), np.empty(width, np.float32)
     )  # fmt: skip
@@ -139,9 +171,10 @@ def shares(
         _around(seen, y, weights, line, square)
         for i in range(width):
             least[i] = floor[y // pool, i // pool]
-        doubts, there, result = doubt[y], usable[y], out[y]
+        samples, there, result = count[y], usable[y], out[y]
         for i in range(width):
-            share = ONE - doubts[i] * max(mean[i], least[i]) / (square[i] + TINY)
+            doubts = ONE + most / np.sqrt(max(samples[i], ONE))
+            share = ONE - doubts * max(mean[i], least[i]) / (square[i] + TINY)
             result[i] = max(share, ZERO) * there[i]
 
 

@@ -11,6 +11,8 @@ import torch
 
 Part = TypeVarTuple("Part")
 
+ROWS = 32  # that a thread does at a time
+
 
 def each(work: Callable[[*Part], None], parts: Sequence[tuple[*Part]]) -> None:
     """Do work for every part of an image: in `torch.get_num_threads` threads, one a part.
@@ -32,6 +34,11 @@ def each(work: Callable[[*Part], None], parts: Sequence[tuple[*Part]]) -> None:
             work(*one)
 
     list(_pool(threads).map(run, range(0, len(parts), share)))
+
+
+def in_rows(work: Callable[[int, int], None], height: int) -> None:
+    """Do work for all rows of an image; given are the first of some, and the one after them."""
+    each(work, [(first, min(first + ROWS, height)) for first in range(0, height, ROWS)])
 
 
 @cache
