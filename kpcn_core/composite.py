@@ -8,11 +8,12 @@ from torch import Tensor
 
 from kpcn_core import features, restoration
 from kpcn_core.errors import MissingAov, UnknownName
-from kpcn_core.frame import Frame, Pixels
+from kpcn_core.frame import Frame
 from kpcn_core.ops import compiler
 from kpcn_core.ops.workers import in_rows
-from kpcn_core.prepared import Prepared, tensor
+from kpcn_core.prepared import Prepared
 from kpcn_core.settings import OUTPUTS, Settings
+from kpcn_core.transfer import fetched, tensor
 
 
 def check_color(frame: Frame) -> None:
@@ -59,9 +60,12 @@ def output(prepared: Prepared, settings: Settings, filtered: Mapping[str, Tensor
         made |= _apart(prepared.components(gained), gain)
     if "alpha" in layers:
         made["alpha"] = layers.pop("alpha")
-    aovs = {aov: kept(made[aov], frame[aov], share) for aov in settings.aovs}
-    further = {name: kept(layer, frame.layers[name], share) for name, layer in layers.items()}
-    return frame.with_aovs(**aovs).with_layers(**further)
+    aovs = {aov: kept(made[aov], prepared.aovs[aov], share) for aov in settings.aovs}
+    further = {
+        name: kept(layer, tensor(frame.layers[name], layer.device), share)
+        for name, layer in layers.items()
+    }
+    return frame.with_aovs(**fetched(aovs)).with_layers(**fetched(further))
 
 
 def _apart(parts: Mapping[str, Tensor], gain: Tensor) -> dict[str, Tensor]:
@@ -103,19 +107,17 @@ def composed(parts: Mapping[str, Tensor], factors: Mapping[str, Tensor], gain: T
     return torch.from_numpy(out)[None]
 
 
-def kept(result: Tensor, original: Pixels, share: Tensor | None) -> Pixels:
+def kept(result: Tensor, noisy: Tensor, share: Tensor | None) -> Tensor:
     """A result with its share of the input; all of it where no kernel had a usable pixel (NaN)."""
     if share is not None and compiler.usable(result):
-        return _given_back(result, tensor(original, result.device), share)
+        return _given_back(result, noisy, share)
     if share is not None:
-        noisy = tensor(original, result.device)
         given = torch.lerp(result, noisy, share)
         result = torch.where((share > 0) & noisy.isfinite(), given, result)
-    pixels = result[0].float().cpu().numpy()
-    return np.where(np.isnan(pixels), original, pixels)
+    return torch.where(result.isnan(), noisy, result)
 
 
-def _given_back(result: Tensor, noisy: Tensor, share: Tensor) -> Pixels:
+def _given_back(result: Tensor, noisy: Tensor, share: Tensor) -> Tensor:
     """`kept` on a CPU, in one pass."""
     # numba takes its time to be imported.
     from kpcn_core.ops.compositing import give_back
@@ -128,4 +130,4 @@ def _given_back(result: Tensor, noisy: Tensor, share: Tensor) -> Pixels:
             give_back(part, first, last, *planes)
 
     in_rows(give, out.shape[1])
-    return out
+    return torch.from_numpy(out)[None]

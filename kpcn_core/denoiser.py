@@ -27,7 +27,7 @@ from kpcn_core.model.network import Network
 from kpcn_core.model.reconstruction import Shares
 from kpcn_core.model.specialization import MAX_ASYMMETRY, log_asymmetry
 from kpcn_core.model.temporal import Context
-from kpcn_core.prepared import Prepared, motion_of, prepare, tensor
+from kpcn_core.prepared import Prepared, motion_of, prepare
 from kpcn_core.region import Region, origin, reached, whole
 from kpcn_core.settings import (
     DEFAULT_MEMORY,
@@ -39,6 +39,7 @@ from kpcn_core.settings import (
 )
 from kpcn_core.tile_budget import TileBudget
 from kpcn_core.tiling import Tile
+from kpcn_core.transfer import tensor
 
 log = logging.getLogger(__name__)
 

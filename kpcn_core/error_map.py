@@ -8,11 +8,11 @@ from kpcn_core.errors import InvalidPixels
 from kpcn_core.frame import Frame, Pixels
 from kpcn_core.inference import padded
 from kpcn_core.model.error import UNKNOWN, ErrorPredictor
-from kpcn_core.prepared import tensor
 from kpcn_core.region import Region
 from kpcn_core.settings import DEFAULTS, Settings
 from kpcn_core.tile_budget import TileBudget
 from kpcn_core.tiling import Tile
+from kpcn_core.transfer import tensor
 
 DEFAULT_METRIC = "smape"  # the best compromise (paper §5)
 

@@ -28,6 +28,7 @@ from kpcn_core.read_ahead import ReadAhead
 from kpcn_core.sequence_denoiser import SequenceDenoiser
 from kpcn_core.sequence_window import FrameCache, window_reach
 from kpcn_core.settings import Asymmetry, Progress, Settings
+from kpcn_core.transfer import staged
 
 ERROR = "error"  # name of the layer
 LOOK = 8  # files: how far ahead one is looked for that nobody has claimed
@@ -320,7 +321,7 @@ class JobRun:
 
     def _read_file(self, path: Path) -> Frame:
         frame = exr.read(path, self.job.source, self.job.layers)
-        return read_further(frame, self.job.extra)[0]
+        return staged(read_further(frame, self.job.extra)[0], self.denoiser.device)
 
     def _following(self, path: Path) -> Path | None:
         """The file that will probably be read after another one."""

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,6 +14,7 @@ from kpcn_core.frame import Frame, Pixels
 from kpcn_core.model.reconstruction import Image
 from kpcn_core.ops.trajectory import trajectories
 from kpcn_core.region import Region
+from kpcn_core.transfer import tensor
 
 log = logging.getLogger(__name__)
 
@@ -99,8 +99,7 @@ def prepare(frame: Frame, split: bool, like: Mapping[str, str], device: torch.de
         name: _image(part, [_exposed(frame, name, one, aovs, gain) for one in riders[name]])
         for name, part in parts.items()
     }
-    for name, image in images.items():
-        _report_invalid(frame, name, riders[name], image)
+    _report_invalid(frame, riders, images)
     return Prepared(frame, gain, parts, aovs, images, riders)
 
 
@@ -138,11 +137,6 @@ def motion_of(window: list[Prepared], centre: int) -> list[Tensor]:
         [still if one.numel() == 1 else one for one in vectors[aov]] for aov in vectors
     )
     return trajectories(forward, backward, centre)
-
-
-def tensor(pixels: Pixels, device: torch.device) -> Tensor:
-    """Pixels [C,H,W] as a batch of one on the device."""
-    return torch.from_numpy(np.ascontiguousarray(pixels))[None].to(device)
 
 
 def _riders(
@@ -208,17 +202,21 @@ def _image(part: Component, riders: list[Tensor]) -> Image:
     return Image(torch.where(valid > 0, radiance, 0.0), valid)
 
 
-def _report_invalid(frame: Frame, component: str, riders: list[str], image: Image) -> None:
-    invalid = int((image.valid == 0).sum())
-    total = image.valid.numel()
-    what = " or of ".join([f"the component '{component}'", *riders])
-    if invalid == total:
-        raise InvalidPixels(
-            f"{frame.label}: all {total} pixels of {what} are NaN or Inf; there is nothing to "
-            f"filter. Render the frame again."
-        )
-    if invalid:
-        log.warning(
-            "%s: %d of %d pixels of %s are NaN or Inf; left out of every kernel",
-            frame.label, invalid, total, what,
-        )  # fmt: skip
+def _report_invalid(
+    frame: Frame, riders: Mapping[str, list[str]], images: Mapping[str, Image]
+) -> None:
+    # Together: with each number that is asked for, the program waits for the device.
+    counts = torch.stack([(image.valid == 0).sum() for image in images.values()]).tolist()
+    for (name, image), invalid in zip(images.items(), counts, strict=True):
+        total = image.valid.numel()
+        what = " or of ".join([f"the component '{name}'", *riders[name]])
+        if invalid == total:
+            raise InvalidPixels(
+                f"{frame.label}: all {total} pixels of {what} are NaN or Inf; there is nothing to "
+                f"filter. Render the frame again."
+            )
+        if invalid:
+            log.warning(
+                "%s: %d of %d pixels of %s are NaN or Inf; left out of every kernel",
+                frame.label, invalid, total, what,
+            )  # fmt: skip

@@ -60,11 +60,14 @@ def reached(
     # The coarsest pixels are as large as the alignment, and reach beyond the frame.
     inside = (y > -alignment) & (y < height + alignment)
     inside &= (x > -alignment) & (x < width + alignment)
-    if not inside.any():
+    edges = [edge for positions in (y, x) for edge in _edges(positions, inside)]
+    # Together: with each number that is asked for, the program waits for the device.
+    top, bottom, left, right = torch.stack(edges).tolist()
+    if top > bottom:
         return Region(slice(0, min(alignment, height)), slice(0, min(alignment, width)))
     return Region(
-        _around(y[inside], margin, alignment, height),
-        _around(x[inside], margin, alignment, width),
+        _around(top, bottom, margin, alignment, height),
+        _around(left, right, margin, alignment, width),
     )
 
 
@@ -73,9 +76,17 @@ def origin(tile: Region, other: Region) -> tuple[int, int]:
     return tile.rows.start - other.rows.start, tile.columns.start - other.columns.start
 
 
-def _around(positions: Tensor, margin: int, alignment: int, end: int) -> slice:
-    first = max(0, int(positions.min()) - margin) // alignment * alignment
-    return slice(first, min(end, int(positions.max()) + margin + 1))
+def _edges(positions: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
+    """The first and the last; the first is behind the last where there is none."""
+    return (
+        torch.where(inside, positions, torch.inf).amin(),
+        torch.where(inside, positions, -torch.inf).amax(),
+    )
+
+
+def _around(first: float, last: float, margin: int, alignment: int, end: int) -> slice:
+    start = max(0, int(first) - margin) // alignment * alignment
+    return slice(start, min(end, int(last) + margin + 1))
 
 
 def _ceiled(pixels: slice, alignment: int) -> slice:

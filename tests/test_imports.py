@@ -46,6 +46,7 @@ LAYERS = (
         "sequence",
         "claims",
         "model",
+        "transfer",
     },
     {
         "region",

@@ -12,10 +12,11 @@ import OpenEXR
 import pytest
 import torch
 
-from kpcn_core import claims, exr, exr_file, fingerprint
+from kpcn_core import claims, exr, exr_file, fingerprint, job_run
 from kpcn_core.claims import is_claimed
 from kpcn_core.denoiser import Denoiser
 from kpcn_core.errors import Cancelled, UnreadableFile, UnwritableFile
+from kpcn_core.frame import Frame
 from kpcn_core.job import Job, Outcome
 from kpcn_core.job_run import JobRun, each, run
 from kpcn_core.read_ahead import ReadAhead
@@ -69,6 +70,22 @@ class Log:
             return original(*args, **options)
 
         patch.setattr(owner, name, watched)
+
+
+def test_the_thread_that_reads_a_frame_brings_it_to_where_a_gpu_fetches_it(
+    job: Job, denoiser: Denoiser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[str] = []
+
+    def staged(frame: Frame, device: torch.device) -> Frame:
+        assert device == denoiser.device
+        threads.append(threading.current_thread().name)
+        return frame
+
+    monkeypatch.setattr(job_run, "staged", staged)
+    assert not any(outcome.error for outcome in done(job, denoiser))
+    assert len(threads) == FRAMES
+    assert threads[1:] == [f"read noisy.{n}.exr" for n in range(1, FRAMES)]
 
 
 def test_the_next_frame_is_read_and_the_last_one_written_in_other_threads(

@@ -64,6 +64,10 @@ def shares(
     from kpcn_core.ops import fused
 
     layers = network.kernel_layers(context, scale, list(images), frame)
+    name, image = next(iter(images.items()))
+    side = network.config.neighbours
+    base = fused.first_taps(image, layers[name].features, motion, origin, side)
     return {
-        name: fused.share(*layers[name], image, motion, origin) for name, image in images.items()
+        name: fused.share(*layers[name], image, motion, origin, base=base)
+        for name, image in images.items()
     }

@@ -37,6 +37,7 @@ def share(
     motion: Tensor | None = None,
     origin: tuple[int, int] = (0, 0),
     onto: Share | None = None,
+    base: Tensor | None = None,
 ) -> Share:
     """Predict one frame's kernels and apply them, not yet normalized.
 
@@ -48,6 +49,7 @@ def share(
         motion: from the centre to this frame, pixels [B,2,h,w]; None is the centre itself.
         origin: row and column, in this frame, of the features' first pixel.
         onto: the share of the frames so far, to which this one's is added.
+        base: `first_taps` of the same, where it is known already.
 
     Returns:
         The share in float32. Where nothing valid is read its sums are 0.
@@ -55,7 +57,8 @@ def share(
     size = kernel_size(weight[None, :, :, None])
     batch, _, height, width = features.shape
     rows, matrix, (line, least) = _operands(features, weight, bias)
-    base = _base(image, features, motion, origin, size // 2)
+    if base is None:
+        base = first_taps(image, features, motion, origin, size)
     offsets = _offsets(size, image.shape[-1], len(line), line.device)
     if onto is None:
         sums = image.new_zeros((batch, image.shape[1], height, width), dtype=torch.float32)
@@ -105,7 +108,9 @@ def _operands(
     channels = max(TILE_CHANNELS, triton.next_power_of_2(features.shape[1]))
     missing = channels - features.shape[1]
     more = -len(weight) % TILE_TAPS
-    rows = functional.pad(features.flatten(2).transpose(1, 2), [0, missing])
+    rows = features.flatten(2).transpose(1, 2)
+    # Features whose channels lie together are read as they are.
+    rows = functional.pad(rows, [0, missing]) if missing else rows
     matrix = functional.pad(weight.to(features.dtype), [0, missing, 0, more])
     least = torch.full_like(bias, -LOGIT_RANGE, dtype=torch.float32)
     lines = [
@@ -127,15 +132,20 @@ def _pixels(image: Tensor, chosen: slice, radius: int) -> Tensor:
     return padded.flatten(2).transpose(1, 2).contiguous().view(torch.int64)
 
 
-def _base(
-    image: Tensor, features: Tensor, motion: Tensor | None, origin: tuple[int, int], radius: int
+def first_taps(
+    image: Tensor, features: Tensor, motion: Tensor | None, origin: tuple[int, int], size: int
 ) -> Tensor:
-    """Where the first tap of each pixel's kernel lies in `_pixels` [B,h*w]; -1: nowhere."""
+    """Where each pixel's kernel of a side starts in an image [B,h*w], as `share` reads it.
+
+    All images of a frame's size share it. Arguments as of `share`; -1 where nothing is read.
+    """
     batch, _, height, width = features.shape
+    stride = image.shape[-1] + size - 1
     if motion is None:
-        motion = features.new_zeros((batch, 2, height, width), dtype=torch.float32)
+        row = torch.arange(height, device=features.device, dtype=torch.int32) + origin[0]
+        column = torch.arange(width, device=features.device, dtype=torch.int32) + origin[1]
+        return (row[:, None] * stride + column).flatten().repeat(batch, 1)
     index, inside = targets(motion, image.shape[-2], image.shape[-1], origin)
-    stride = image.shape[-1] + 2 * radius
     corner = index // image.shape[-1] * stride + index % image.shape[-1]
     return torch.where(inside[:, 0] > 0, corner, -1).flatten(1).to(torch.int32).contiguous()
 
