@@ -14,17 +14,18 @@ from kpcn_core.errors import RenderFailed
 from kpcn_core.ops.warp import warp
 from kpcn_core.renderers.base import Accumulation
 from tests.blender import BLENDER, needs_blender
+from tests.furnished import furnished
 from training.dataset import Dataset, Recipe
 from training.renderers.cycles import program, scenes
 from training.renderers.program import Program, ProgramScene
 from training.rendering import ReferenceGoal, render
-from training.scenes import scene
+from training.scenes import scene, stored
 from training.views import REFERENCE
 
 pytestmark = needs_blender
 
 SIZE = (48, 64)
-SEED = 44  # a few objects under a sky, seen by a camera that moves 2 pixels a frame
+SEED = 65  # a few objects under a sky, seen by a camera that moves 2 pixels a frame
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def test_its_motion_leads_to_the_same_surface_in_the_other_frames(cycles: Progra
         found = {
             sign: distance(frames[0], frames[time], sign * motion) for sign in (-1.0, 0.0, 1.0)
         }
-        assert found[1.0] < 0.6 * found[0.0] < 0.6 * found[-1.0]
+        assert found[1.0] < 0.6 * found[0.0] < 0.54 * found[-1.0]
 
 
 def distance(here: Accumulation, there: Accumulation, motion: np.ndarray) -> float:
@@ -67,7 +68,7 @@ def test_buffers_are_independent_and_come_back_by_their_seed(cycles: Program) ->
 
 
 def test_components_add_up_and_the_sky_is_emission(cycles: Program) -> None:
-    found = ProgramScene(cycles, 6, SIZE).renderer().render(16, 1).mean  # a pile before a studio
+    found = ProgramScene(cycles, 42, SIZE).renderer().render(16, 1).mean  # a pile before a sky
     emission = found["color"] - found["diffuse"] - found["specular"]
     sky = np.abs(found["normal"]).max(axis=0) == 0
     assert sky.mean() > 0.2
@@ -85,6 +86,14 @@ def test_views_have_no_variance_but_that_of_the_reference(cycles: Program, tmp_p
     assert "color_mse" not in view.aovs(["0", "1"])
     reference = view.aovs([REFERENCE])
     assert 0 < reference["color_mse"].mean() < np.square(reference["color"]).mean()
+
+
+def test_all_that_rooms_are_furnished_with_renders(cycles: Program, tmp_path: Path) -> None:
+    stored.save(tmp_path / "stage.npz", furnished(3))
+    view = ProgramScene(cycles, 0, SIZE, stage=tmp_path / "stage.npz")
+    color = view.renderer().render(2, 1).mean["color"]
+    assert np.isfinite(color).all()
+    assert color.mean() > 0
 
 
 def test_a_renderer_that_is_killed_is_started_again(cycles: Program) -> None:

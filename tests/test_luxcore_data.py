@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.furnished import furnished
 from training.dataset import Dataset, Recipe
 from training.errors import InvalidDataset
 from training.renderers.luxcore import program, scenes
 from training.renderers.program import Program, ProgramScene
 from training.renderers.sources import opened
 from training.rendering import ReferenceGoal, render
+from training.scenes import stored
 from training.views import REFERENCE
 
 pytestmark = pytest.mark.skipif(not find_spec("pyluxcore"), reason="pyluxcore is not installed")
@@ -28,7 +30,7 @@ def luxcore() -> Iterator[Program]:
 
 
 def test_components_add_up_and_the_sky_is_emission(luxcore: Program) -> None:
-    found = ProgramScene(luxcore, 6, SIZE).renderer().render(8, 1).mean  # before a studio
+    found = ProgramScene(luxcore, 42, SIZE).renderer().render(8, 1).mean  # before a sky
     emission = found["color"] - found["diffuse"] - found["specular"]
     sky = np.abs(found["normal"]).max(axis=0) == 0
     assert sky.mean() > 0.2
@@ -40,13 +42,21 @@ def test_components_add_up_and_the_sky_is_emission(luxcore: Program) -> None:
 def test_views_have_no_variance_but_that_of_the_reference(luxcore: Program, tmp_path: Path) -> None:
     recipe = Recipe("training.scenes", luxcore.describe(), spp=(2, 4), size=SIZE)
     goal = ReferenceGoal(spp=16, limit=1.0)
-    (made,) = render(tmp_path, [2], scenes(luxcore, SIZE), recipe, goal)
+    (made,) = render(tmp_path, [4], scenes(luxcore, SIZE), recipe, goal)
     (view,) = Dataset(tmp_path).training
     assert made[1].reference_spp >= 16
     assert not view.has_variance
     assert view.aovs([REFERENCE])["color_mse"].mean() > 0
     difference = view.color(["0"]) - view.color(["1"])
     assert np.abs(difference).mean() > 0
+
+
+def test_all_that_rooms_are_furnished_with_renders(luxcore: Program, tmp_path: Path) -> None:
+    stored.save(tmp_path / "stage.npz", furnished(3))
+    view = ProgramScene(luxcore, 0, SIZE, stage=tmp_path / "stage.npz")
+    color = view.renderer().render(2, 1).mean["color"]
+    assert np.isfinite(color).all()
+    assert color.mean() > 0
 
 
 def test_sequences_are_refused_for_lack_of_motion() -> None:

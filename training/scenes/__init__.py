@@ -15,9 +15,9 @@ from training.scenes.rooms import room
 from training.scenes.stage import Stage
 
 # Raise it with every change that alters what a seed gives.
-VERSION = 2
+VERSION = 3
 SIZE = (144, 192)
-ROOMS = 0.6
+ROOMS = 0.7
 # How often the camera does not move.
 STILL = 0.25
 

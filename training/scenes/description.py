@@ -185,7 +185,7 @@ def rotation(axis: Vector, angle: float) -> Matrix:
     """The matrix [3,3] that turns by an angle in degrees around an axis (Rodrigues).
 
     As Mitsuba's, it takes an axis of any length as it comes: others than 1 stretch and shear. The
-    scenes of `VERSION` 2 are made like that.
+    objects of `piles` are made like that.
     """
     x, y, z = axis
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])

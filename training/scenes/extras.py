@@ -106,7 +106,8 @@ def extras(seed: int, stage: Stage) -> Extras:
     """The additions to the scene of a seed; the same for every call with the same `VERSION`."""
     rng = np.random.default_rng([VERSION, seed, 1])
     painted = [index for index, placed in enumerate(stage.objects) if _color(placed) is not None]
-    meshes = [index for index in painted if isinstance(stage.objects[index].shape, Mesh)]
+    # Not what is made of many parts: their faces share no corners.
+    meshes = [index for index in painted if _joined(stage.objects[index].shape)]
     smoothed = [index for index in meshes if len(_mesh(stage.objects[index]).faces) < 500]
     return Extras(
         hair={index: _hair(rng, stage.objects[index]) for index in _some(rng, meshes, 0.4, 2)},
@@ -130,6 +131,10 @@ def _some(rng: Generator, indices: list[int], chance: float, most: int) -> list[
 def _color(placed: Placed) -> Color | None:
     material = placed.material
     return material.color if isinstance(material, Matte | Plastic) else None
+
+
+def _joined(shape: str | Mesh) -> bool:
+    return isinstance(shape, Mesh) and len(shape.positions) < 1.5 * len(shape.faces)
 
 
 def _mesh(placed: Placed) -> Mesh:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from training.scenes.description import Color, Glass, Leaf, Material, Matte, Metal, Plastic, Texture
-from training.scenes.textures import Image, random_color, random_texture, spectral_noise
+from training.scenes.textures import Image, random_color, random_texture, spectral_noise, wood
 
 Generator = np.random.Generator
 
@@ -42,6 +42,33 @@ def rough_plastic(rng: Generator) -> Plastic:
     """A diffuse base under a rough coat."""
     roughness, ior = float(rng.uniform(0.03, 0.4)), float(rng.uniform(1.3, 1.8))
     return Plastic(reflectance(rng), roughness, ior)
+
+
+def painted(rng: Generator, coat: float = 0.5) -> Matte | Plastic:
+    """One color all over, of which so many have a coat."""
+    red, green, blue = random_color(rng).tolist()
+    if rng.random() < coat:
+        return Plastic((red, green, blue), float(rng.uniform(0.05, 0.4)))
+    return Matte((red, green, blue))
+
+
+def wooden(rng: Generator) -> Matte | Plastic:
+    """Wood, raw or varnished, for texture coordinates in metres."""
+    grain = np.clip(wood(rng), 0.02, 0.95).astype(np.float32)
+    color = Texture(grain, float(rng.uniform(0.8, 2.5)), float(rng.choice([0.0, 90.0])))
+    if rng.random() < 0.5:
+        return Plastic(color, float(rng.uniform(0.05, 0.3)))
+    return Matte(color)
+
+
+def polished(rng: Generator) -> Plastic:
+    """A color or texture under a coat that shows what is around: glazed tiles, a waxed floor."""
+    return Plastic(reflectance(rng), float(rng.choice([0.0, rng.uniform(0.01, 0.08)])))
+
+
+def polished_metal(rng: Generator) -> Metal:
+    """A mirror that is not quite one."""
+    return Metal(float(rng.uniform(0.01, 0.06)), element=str(rng.choice(METALS)))
 
 
 def smooth_plastic(rng: Generator) -> Plastic:

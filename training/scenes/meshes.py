@@ -39,7 +39,7 @@ def ball(columns: int = 48, rows: int = 32) -> Mesh:
     """The unit sphere."""
     u, v = _parameters(columns, rows)
     v = (v - np.pi) / 2
-    return _surface(np.cos(v) * np.cos(u), np.cos(v) * np.sin(u), np.sin(v))
+    return surface(np.cos(v) * np.cos(u), np.cos(v) * np.sin(u), np.sin(v))
 
 
 def torus(rng: Generator) -> Mesh:
@@ -47,7 +47,7 @@ def torus(rng: Generator) -> Mesh:
     u, v = _parameters(48, 24)
     tube = rng.uniform(0.1, 0.45)
     ring = (1 - tube) + tube * np.cos(v)
-    return _surface(ring * np.cos(u), ring * np.sin(u), tube * np.sin(v))
+    return surface(ring * np.cos(u), ring * np.sin(u), tube * np.sin(v))
 
 
 def superquadric(rng: Generator) -> Mesh:
@@ -55,7 +55,7 @@ def superquadric(rng: Generator) -> Mesh:
     u, v = _parameters(48, 32)
     v = (v - np.pi) / 2
     a, b = rng.uniform(0.2, 2.0, 2)
-    return _surface(
+    return surface(
         _power(np.cos(v), a) * _power(np.cos(u), b),
         _power(np.cos(v), a) * _power(np.sin(u), b),
         _power(np.sin(v), a),
@@ -68,7 +68,7 @@ def lathe(rng: Generator) -> Mesh:
     height = v / np.pi - 1
     waves = sum(rng.uniform(-1, 1) / k * np.sin(k * v / 2 + rng.uniform(0, 6)) for k in range(1, 6))
     radius = np.clip(0.5 + 0.25 * waves, 0.08, 1) * np.sqrt(np.clip(1 - height**8, 0, 1))
-    return _surface(radius * np.cos(u), radius * np.sin(u), height)
+    return surface(radius * np.cos(u), radius * np.sin(u), height)
 
 
 def pebble(rng: Generator) -> Mesh:
@@ -80,7 +80,7 @@ def pebble(rng: Generator) -> Mesh:
         rng.uniform(0, 0.25) / k * np.sin(k * np.tensordot(rng.normal(size=3) * 3, direction, 1))
         for k in range(1, 5)
     )
-    return _surface(*(direction * (0.8 + bumps)))
+    return surface(*(direction * (0.8 + bumps)))
 
 
 def twisted_prism(rng: Generator) -> Mesh:
@@ -90,7 +90,7 @@ def twisted_prism(rng: Generator) -> Mesh:
     star = np.where(np.arange(u.shape[1]) % 2 == 0, 1.0, rng.uniform(0.4, 1.0))
     turn = u + rng.uniform(-1, 1) * height
     radius = 0.6 * star * np.where(np.abs(height) > 0.999, 0.0, 1.0)
-    return _surface(radius * np.cos(turn), radius * np.sin(turn), height, smooth=False)
+    return surface(radius * np.cos(turn), radius * np.sin(turn), height, smooth=False)
 
 
 def knot(rng: Generator) -> Mesh:
@@ -105,7 +105,7 @@ def knot(rng: Generator) -> Mesh:
     side = np.cross(along, [0.0, 0.0, 1.0], axisa=0, axisc=0)
     side /= np.linalg.norm(side, axis=0) + 1e-9
     up = np.cross(side, along, axisa=0, axisb=0, axisc=0)
-    return _surface(*(centre + thickness * (np.cos(v) * side + np.sin(v) * up)))
+    return surface(*(centre + thickness * (np.cos(v) * side + np.sin(v) * up)))
 
 
 def leaf_tuft(rng: Generator) -> Mesh:
@@ -173,7 +173,7 @@ def disk() -> Mesh:
 def cylinder() -> Mesh:
     """An open tube of radius 1 around z, from 0 to 1."""
     u, v = np.meshgrid(np.linspace(0, 2 * np.pi, 49), [0.0, 1.0])
-    return _surface(np.cos(u), np.sin(u), v)
+    return surface(np.cos(u), np.sin(u), v)
 
 
 PRIMITIVES = {
@@ -198,7 +198,7 @@ def _power(values: Array, exponent: float) -> Array:
     return np.sign(values) * np.abs(values) ** exponent
 
 
-def _surface(x: Array, y: Array, z: Array, smooth: bool = True) -> Mesh:
+def surface(x: Array, y: Array, z: Array, smooth: bool = True) -> Mesh:
     """Triangles over a grid of points [R,C]."""
     rows, columns = z.shape if z.ndim == 2 else x.shape
     positions = np.stack(np.broadcast_arrays(x, y, z), axis=-1)

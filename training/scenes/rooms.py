@@ -1,14 +1,27 @@
 """Rooms: light through windows and doors, small lamps, furniture, clutter, pictures, mirrors."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 
+from training.scenes.coverings import Rectangle, wall_covering, window_dressing
 from training.scenes.description import Camera, Pane, Pose
+from training.scenes.foliage import plants
+from training.scenes.furniture import bookcases, chairs, chests, lamp_stands, staircases
 from training.scenes.lights import emitter, environment
-from training.scenes.materials import foliage, matte, mirror, rough_metal, surface_material
+from training.scenes.materials import (
+    foliage,
+    matte,
+    mirror,
+    polished,
+    rough_metal,
+    surface_material,
+)
 from training.scenes.meshes import leaf_tuft
+from training.scenes.mirrors import mirrors
+from training.scenes.ornaments import baskets
 from training.scenes.piles import place_object
+from training.scenes.places import Floor, Room
 from training.scenes.stage import Stage
 
 Generator = np.random.Generator
@@ -16,13 +29,11 @@ Generator = np.random.Generator
 THICKNESS = 0.1
 
 
-@dataclass(frozen=True)
-class Room:
-    """A box with its floor at z = 0, width along x, depth along y, metres."""
-
-    width: float
-    depth: float
-    height: float
+Furnish = Callable[[Generator, Stage, Floor], None]
+KINDS: tuple[Furnish, ...] = (
+    mirrors, chests, bookcases, plants, staircases, chairs, lamp_stands, baskets,
+)  # fmt: skip
+OFTEN = 0.4  # how many rooms have one of the kinds
 
 
 def room(rng: Generator) -> Stage:
@@ -38,7 +49,11 @@ def room(rng: Generator) -> Stage:
         stage.environment = environment(rng, float(rng.uniform(2, 8)))
     if not daylight or rng.random() < 0.35:
         _lamps(rng, stage, inside)
-    _furniture(rng, stage, inside)
+    floor = Floor(inside, stage.camera)
+    for furnish in KINDS:
+        if rng.random() < OFTEN:
+            furnish(rng, stage, floor)
+    _furniture(rng, stage, floor)
     _pictures(rng, stage, inside)
     return stage
 
@@ -46,7 +61,8 @@ def room(rng: Generator) -> Stage:
 def _shell(rng: Generator, stage: Stage, inside: Room, openings: "np.ndarray") -> None:
     """Floor, ceiling and four walls, with a window or a door in some."""
     w, d, h, t = inside.width, inside.depth, inside.height, THICKNESS
-    stage.box((-t, -t, -t), (w + t, d + t, 0), surface_material(rng))
+    ground = polished(rng) if rng.random() < 0.2 else surface_material(rng)
+    stage.box((-t, -t, -t), (w + t, d + t, 0), ground)
     stage.box((-t, -t, h), (w + t, d + t, h + t), matte(rng))
     wall = matte(rng) if rng.random() < 0.7 else surface_material(rng)
     for side in range(4):
@@ -57,9 +73,10 @@ def _shell(rng: Generator, stage: Stage, inside: Room, openings: "np.ndarray") -
             stage.box(*_on_wall(side, inside, low, high), material)
         if hole is not None:
             _window(rng, stage, inside, side, hole)
-
-
-Rectangle = tuple[tuple[float, float], tuple[float, float]]  # (along, up) of two corners
+        # A wall with a door has nothing on it, one with a window only below that.
+        top = hole[0][1] if hole is not None else h
+        if top > 0.4 and rng.random() < 0.5 * OFTEN:
+            wall_covering(rng, stage, inside, side, material, top * rng.uniform(0.4, 1.0))
 
 
 def _hole(rng: Generator, length: float, height: float) -> Rectangle:
@@ -103,6 +120,8 @@ def _window(rng: Generator, stage: Stage, inside: Room, side: int, hole: Rectang
         stage.box(*_on_wall(side, inside, low, high, 0.6), material)
     if rng.random() < 0.4:
         stage.box(*_on_wall(side, inside, (left, bottom), (right, top), 0.99), Pane())
+    if bottom > 0 and rng.random() < OFTEN:
+        window_dressing(rng, stage, inside, side, hole)
 
 
 def _lamps(rng: Generator, stage: Stage, inside: Room) -> None:
@@ -124,22 +143,27 @@ def _lamps(rng: Generator, stage: Stage, inside: Room) -> None:
             stage.add("cylinder", surface_material(rng), cup)
 
 
-def _furniture(rng: Generator, stage: Stage, inside: Room) -> None:
+def _furniture(rng: Generator, stage: Stage, floor: Floor) -> None:
     """Tables, shelves, blocks and stairs, with clutter on them and on the floor."""
     builders = (_table, _shelf, _block, _stairs)
-    for _ in range(int(rng.integers(2, 7))):
-        x = rng.uniform(0.1, 0.9) * inside.width
-        y = rng.uniform(0.1, 0.9) * inside.depth
-        builders[rng.integers(len(builders))](rng, stage, float(x), float(y))
+    for _ in range(int(rng.integers(1, 6))):
+        spot = floor.free(rng, float(rng.uniform(0.4, 0.8)))
+        if spot is not None:
+            x, y, _z = spot.position
+            builders[rng.integers(len(builders))](rng, stage, x, y)
     for _ in range(int(rng.integers(0, 10))):
         size = float(np.clip(rng.exponential(0.15), 0.04, 0.5))
-        x, y = rng.uniform(0.1, 0.9, 2) * [inside.width, inside.depth]
-        place_object(rng, stage, (float(x), float(y), size), size)
-    if rng.random() < 0.35:
-        x, y = rng.uniform(0.1, 0.9, 2) * [inside.width, inside.depth]
-        size = float(rng.uniform(0.3, 0.8))
-        plant = Pose((float(x), float(y), size), scale=(size,) * 3)
-        stage.add(leaf_tuft(rng), foliage(rng) if rng.random() < 0.5 else matte(rng), plant)
+        spot = floor.free(rng, size)
+        if spot is not None:
+            x, y, _z = spot.position
+            place_object(rng, stage, (x, y, size), size)
+    if rng.random() < 0.15:
+        spot = floor.free(rng, 0.3)
+        if spot is not None:
+            x, y, _z = spot.position
+            size = float(rng.uniform(0.3, 0.8))
+            plant = Pose((x, y, size), scale=(size,) * 3)
+            stage.add(leaf_tuft(rng), foliage(rng) if rng.random() < 0.5 else matte(rng), plant)
 
 
 def _clutter(
