@@ -12,12 +12,16 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
+from kpcn_core.features import COMPONENTS, LIGHT
+from kpcn_core.model.config import KERNELS, UNET
+from kpcn_core.model.temporal import Context
 from kpcn_core.ops.kernels import normalized, with_mask
 from kpcn_core.ops.reposition import Share, masked_share, masked_share_in_place, together
 
 pytest.importorskip("triton", reason="Triton is not installed: pip install 'kpcn[fused]'")
 
 from kpcn_core.ops import fused
+from tests.networks import random_network
 
 ON_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -102,6 +106,29 @@ def test_half_precision_features_are_summed_in_float32(
     found = normalized(fused_share(features, weight, bias, image).sums)
     twin = masked_share_in_place(image.double(), logits_of(features, weight, bias))
     assert_close(found.double(), normalized(twin.sums), rtol=1e-5, atol=1.0, equal_nan=True)
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.float16])
+def test_a_painted_lambda_in_the_kernels_is_its_twin_and_stays_in_the_features_precision(
+    draw: Callable[..., Tensor], precision: torch.dtype
+) -> None:
+    network = random_network(UNET, 2, asymmetry=KERNELS).in_precision(precision).to(DEVICE)
+    slope = draw(1, 1, 8, 12).abs().to(DEVICE)
+    shared = (2 * draw(1, 8, 4, 6)).to(DEVICE, precision)
+    context = Context(shared, [torch.zeros_like(shared)], slope)
+    with torch.inference_mode():
+        logits = network.logits(context, 0, COMPONENTS)
+        layers = network.kernel_layers(context, 0, COMPONENTS)
+        for name in COMPONENTS:
+            image = masked(draw, 1, 3, (8, 12)).to(DEVICE)
+            assert layers[name].features.dtype == precision
+            found = normalized(fused.share(*layers[name], image).sums)
+            twin = masked_share_in_place(image.double(), logits[name].double())
+            close = 1e-5 if precision == torch.float32 else 2e-2
+            expected = normalized(twin.sums).float()
+            assert_close(found, expected, rtol=close, atol=close / 10, equal_nan=True)
+    steered = {name for name in COMPONENTS if layers[name].features.shape[1] > 4}
+    assert steered == {*LIGHT}
 
 
 def test_logits_far_apart_and_masked_favourites_leave_a_number(

@@ -51,8 +51,12 @@ def launches(monkeypatch: pytest.MonkeyPatch) -> list[torch.dtype]:
 
 
 def frames(count: int) -> list[Frame]:
-    group = np.ones((3, 21, 26), np.float32)
-    return [frame.with_layers(group=group) for frame in moving_frames(count, 21, 26)]
+    """With a further layer, and all that restoration reads."""
+    group, samples = np.ones((3, 21, 26), np.float32), np.full((1, 21, 26), 8.0, np.float32)
+    return [
+        frame.with_aovs(sample_count=samples).with_layers(group=group)
+        for frame in moving_frames(count, 21, 26)
+    ]
 
 
 @pytest.mark.parametrize(("trunk", "fold", "asymmetry"), ASYMMETRIC)
@@ -79,6 +83,7 @@ def test_a_frame_in_tiles_never_waits(
 ) -> None:
     monkeypatch.setattr(streamed, "usable", lambda image: streams)
     denoiser = Denoiser(random_network(fold=2), META)
-    denoiser.denoise(frames(1)[0], ("color", "alpha"), tile=16)
+    (frame,) = frames(1)
+    denoiser.denoise(frame, ("color", "alpha"), tile=16)
     assert len(ends) == 2
     assert bool(launches) == streams
