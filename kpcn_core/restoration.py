@@ -127,12 +127,12 @@ def detail(prepared: Prepared, color: Tensor) -> Tensor | None:
     """
     if not known(prepared):
         return None
-    aovs, dark = prepared.aovs, DARK / float(prepared.gain)
+    aovs, dark = prepared.aovs, DARK / prepared.gain
     return surplus(aovs["color"], color, aovs["color_mse"], aovs["sample_count"], dark)
 
 
 def surplus(
-    noisy: Tensor, denoised: Tensor, variance: Tensor, count: Tensor, dark: float = DARK
+    noisy: Tensor, denoised: Tensor, variance: Tensor, count: Tensor, dark: Tensor | float = DARK
 ) -> Tensor:
     """The share of the differences around each pixel that is more than noise [1,1,H,W], 0 to 1.
 
@@ -141,10 +141,11 @@ def surplus(
         denoised: likewise.
         variance: of the noisy pixels [1,3,H,W].
         count: samples a pixel [1,1,H,W]; of less than two, nothing is known.
-        dark: brightness below which differences no longer count relative to it.
+        dark: brightness below which differences no longer count relative to it; a number, or
+            [1,1,1,1] of the device, which is then not waited for.
     """
     if compiler.usable(denoised):
-        return _compiled(noisy, denoised, variance, count, dark)
+        return _compiled(noisy, denoised, variance, count, float(dark))
     usable = (noisy + denoised).isfinite().all(dim=1, keepdim=True) & (count >= 2)
     doubt = 1 + DOUBT * count.clamp(min=1).rsqrt()
     bright = denoised.nan_to_num().clamp(min=0).mean(dim=1, keepdim=True)
