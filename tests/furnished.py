@@ -1,4 +1,4 @@
-"""A room with every kind of furniture in it; for tests."""
+"""Procedural stages for tests, whatever the version of the scenes: a room, and piles."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +8,7 @@ from training.scenes.description import Camera
 from training.scenes.lights import environment
 from training.scenes.materials import matte
 from training.scenes.meshes import PRIMITIVES, Mesh
+from training.scenes.piles import pile
 from training.scenes.places import Floor, Room
 from training.scenes.rooms import KINDS
 from training.scenes.stage import Placed, Stage
@@ -32,6 +33,13 @@ def furnished(seed: int) -> Stage:
         furnish(rng, stage, floor)
     wall_covering(rng, stage, INSIDE, 2, matte(rng), 1.2)
     window_dressing(rng, stage, INSIDE, 3, ((1.0, 1.0), (2.5, 2.2)))
+    return stage
+
+
+def heap(seed: int) -> Stage:
+    """A pile of objects: of 9 the camera moves by a pixel a frame, over 20 there is sky."""
+    stage = pile(np.random.default_rng(seed))
+    stage.clear_camera()
     return stage
 
 

@@ -6,13 +6,12 @@ from training.scenes.description import Material
 from training.scenes.materials import painted, polished, surface_material, wooden
 from training.scenes.meshes import Mesh, surface
 from training.scenes.parts import boxes, merged, panels
-from training.scenes.places import Room, on_wall
+from training.scenes.places import Rectangle, Room, on_wall
 from training.scenes.stage import Stage
 
 Generator = np.random.Generator
 
 MOST = 900  # tiles on a wall
-Rectangle = tuple[tuple[float, float], tuple[float, float]]  # (along, up) of two corners
 
 
 def wall_covering(

@@ -5,12 +5,12 @@ What tells the parts apart is their normals and the shadows between them.
 
 import numpy as np
 
-from training.scenes.description import Light, Material, Pane
+from training.scenes.description import Material, Pane
 from training.scenes.lights import emitter
 from training.scenes.materials import painted, rough_metal, surface_material, wooden
 from training.scenes.meshes import Mesh
 from training.scenes.ornaments import bottles, candlestick, vase
-from training.scenes.parts import boxes, merged, panels, rods, turned
+from training.scenes.parts import boxes, merged, moved, panels, rods, turned
 from training.scenes.places import Floor, Spot
 from training.scenes.stage import Stage
 
@@ -257,14 +257,14 @@ def lamp_stand(rng: Generator, stage: Stage, spot: Spot, height: float) -> None:
     spot.put(stage, merged(pole, foot, arms), metal)
     radius = float(rng.uniform(0.015, 0.05))
     light = emitter(rng, float(rng.uniform(0.05, 0.3) / count / radius**2))
-    for x, y, z in tips.tolist():
-        bulb(stage, spot.moved(x, y, z + 0.8 * radius), radius, light)
+    # One light of many parts: renderers choose between lights, and more of them are more noise.
+    spot.put(stage, moved(bulb(radius), *np.add(tips, [0.0, 0.0, 0.8 * radius])), light)
 
 
-def bulb(stage: Stage, spot: Spot, radius: float, light: Light) -> None:
-    """A ball of light."""
+def bulb(radius: float) -> Mesh:
+    """A small ball."""
     low = np.linspace(-np.pi / 2, np.pi / 2, 9)
-    spot.put(stage, turned(radius * np.cos(low), radius * np.sin(low), 12), light)
+    return turned(radius * np.cos(low), radius * np.sin(low), 12)
 
 
 def ornaments(rng: Generator, stage: Stage, spot: Spot, width: float) -> None:
@@ -276,11 +276,11 @@ def ornaments(rng: Generator, stage: Stage, spot: Spot, width: float) -> None:
             candlestick(rng, stage, here)
         elif kind < 0.65:
             vase(rng, stage, here)
-        elif kind < 0.85:
+        elif kind < 0.9:
             bottles(rng, stage, here, 0.3, 0.4)
         else:
             radius = float(rng.uniform(0.015, 0.04))
             stem = rods([[0, 0, 0]], [[0, 0, 0.3]], 0.012, 8)
             here.put(stage, stem, rough_metal(rng))
             light = emitter(rng, float(rng.uniform(0.03, 0.15) / radius**2))
-            bulb(stage, here.moved(0.0, 0.0, 0.3 + radius), radius, light)
+            here.moved(0.0, 0.0, 0.3 + radius).put(stage, bulb(radius), light)

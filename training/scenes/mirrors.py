@@ -19,15 +19,15 @@ Generator = np.random.Generator
 def mirrors(rng: Generator, stage: Stage, floor: Floor) -> None:
     """A framed mirror in view, things on a board below it, and things where it looks."""
     inside = floor.inside
-    side = int(rng.choice([1, 2, 3], p=[0.2, 0.6, 0.2]))
     a, b = float(rng.uniform(0.25, 0.9)), float(rng.uniform(0.25, 0.7))
-    a, b = min(a, 0.4 * inside.length(side)), min(b, 0.3 * inside.height)
-    up = float(
-        np.clip(stage.camera.origin[2] + rng.uniform(-0.2, 0.4), b + 0.2, inside.height - b - 0.1)
-    )
-    spot = _in_view(rng, floor, side, a, up)
-    if spot is None:
+    a, b = min(a, 0.2 * (inside.width + inside.depth)), min(b, 0.3 * inside.height)
+    found = floor.wall(rng, 2 * a + 0.1)
+    if found is None:
         return
+    side, along = found
+    eye = stage.camera.origin
+    up = float(np.clip(eye[2] + rng.uniform(-0.2, 0.4), b + 0.2, inside.height - b - 0.1))
+    spot = on_wall(inside, side, along, up)
     face = mirror(rng) if rng.random() < 0.75 else polished_metal(rng)
     _framed(rng, stage, spot, a, b, face)
     if rng.random() < 0.6:
@@ -37,21 +37,12 @@ def mirrors(rng: Generator, stage: Stage, floor: Floor) -> None:
         bottles(rng, stage, below.moved(0.0, board / 2 + 0.02, 0.0), 2 * a, 0.3)
         if rng.random() < 0.5:
             candlestick(rng, stage, below.moved(float(rng.uniform(-a, a) * 0.9), board / 2, 0.0))
-    seen = shown(inside, stage.camera.origin, spot.position, side)
+    wall, at = shown(inside, eye, spot.position, side)
     width = float(rng.uniform(0.8, 1.8))
-    where = _fitted(inside, seen, width)
-    if where is not None:
-        _opposite(rng, stage, floor, where, width)
-
-
-def _in_view(rng: Generator, floor: Floor, side: int, a: float, up: float) -> Spot | None:
-    """A place on a wall that the camera sees, or None."""
-    length = floor.inside.length(side)
-    for _ in range(16):
-        spot = on_wall(floor.inside, side, float(rng.uniform(a + 0.05, length - a - 0.05)), up)
-        if floor.sees(*spot.position[:2]):
-            return spot
-    return None
+    least = width / 2 + 0.02
+    at = float(np.clip(at, least, inside.length(wall) - least))
+    if floor.whole(wall, at, width):
+        _opposite(rng, stage, floor, on_wall(inside, wall, at), width)
 
 
 def _framed(rng: Generator, stage: Stage, spot: Spot, a: float, b: float, face: Material) -> None:
@@ -79,14 +70,6 @@ def shown(
     wall = int(np.argmin(reach))
     at = np.array([x, y]) + reach[wall] * ahead
     return wall, float(at[0 if wall % 2 == 0 else 1])
-
-
-def _fitted(inside: Room, seen: tuple[int, float], width: float) -> Spot | None:
-    wall, along = seen
-    length = inside.length(wall)
-    if length < width + 0.1:
-        return None
-    return on_wall(inside, wall, float(np.clip(along, width / 2, length - width / 2)))
 
 
 def _opposite(rng: Generator, stage: Stage, floor: Floor, spot: Spot, width: float) -> None:

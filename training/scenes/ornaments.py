@@ -33,7 +33,7 @@ def candlestick(rng: Generator, stage: Stage, spot: Spot) -> None:
     length = rng.uniform(0.05, 0.25)
     candle = turned([0.0, thick, thick, 0.0], [top, top, top + length, top + length], 12)
     spot.put(stage, candle, Matte((0.8, 0.78, 0.7)))
-    if rng.random() < 0.25:
+    if rng.random() < 0.15:
         size = float(rng.uniform(0.006, 0.012))
         flame = turned([0.0, size, 0.6 * size, 0.0], np.multiply(size, [0.0, 0.8, 2.0, 3.5]), 8)
         light = emitter(rng, float(rng.uniform(0.01, 0.04) / size**2))

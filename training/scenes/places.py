@@ -1,5 +1,6 @@
 """Where things stand in a room: by its walls or free, in view, not in each other."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,8 @@ from training.scenes.meshes import Mesh
 from training.scenes.stage import Stage
 
 Generator = np.random.Generator
+
+Rectangle = tuple[tuple[float, float], tuple[float, float]]  # (along, up) of two corners
 
 TRIES = 16
 CLEARANCE = 0.6  # around the camera, metres
@@ -72,10 +75,18 @@ def on_wall(inside: Room, side: int, along: float, up: float = 0.0) -> Spot:
 
 
 class Floor:
-    """The floor of a room, of which more and more is taken."""
+    """The floor of a room, of which more and more is taken, and the walls around it.
 
-    def __init__(self, inside: Room, camera: Camera) -> None:
-        self.inside, self.camera = inside, camera
+    Attributes:
+        inside: the room.
+        camera: who looks at it.
+        holes: the windows and doors, by side.
+    """
+
+    def __init__(
+        self, inside: Room, camera: Camera, holes: Mapping[int, Rectangle] | None = None
+    ) -> None:
+        self.inside, self.camera, self.holes = inside, camera, holes or {}
         x, y, _ = camera.origin
         self.taken = [(x, y, CLEARANCE)]
 
@@ -102,6 +113,26 @@ class Floor:
             if self.take(spot, radius):
                 return spot
         return None
+
+    def wall(self, rng: Generator, width: float) -> tuple[int, float] | None:
+        """A side and where along it a wall without a hole is in view, so wide, or None."""
+        for _ in range(TRIES):
+            side = int(rng.choice([1, 2, 3], p=[0.2, 0.6, 0.2]))
+            length = self.inside.length(side)
+            along = float(rng.uniform(width / 2, max(width / 2, length - width / 2)))
+            x, y, _z = on_wall(self.inside, side, along).position
+            if self.sees(x, y) and self.whole(side, along, width):
+                return side, along
+        return None
+
+    def whole(self, side: int, along: float, width: float) -> bool:
+        """Whether a wall goes on so far, without a window or a door."""
+        if along < width / 2 or along + width / 2 > self.inside.length(side):
+            return False
+        if side not in self.holes:
+            return True
+        (left, _), (right, _) = self.holes[side]
+        return along + width / 2 < left or right < along - width / 2
 
     def take(self, spot: Spot, radius: float) -> bool:
         """Take a place, if it is in view and nothing is there."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from training.scenes.coverings import Rectangle, wall_covering, window_dressing
+from training.scenes.coverings import wall_covering, window_dressing
 from training.scenes.description import Camera, Pane, Pose
 from training.scenes.foliage import plants
 from training.scenes.furniture import bookcases, chairs, chests, lamp_stands, staircases
@@ -21,7 +21,7 @@ from training.scenes.meshes import leaf_tuft
 from training.scenes.mirrors import mirrors
 from training.scenes.ornaments import baskets
 from training.scenes.piles import place_object
-from training.scenes.places import Floor, Room
+from training.scenes.places import Floor, Rectangle, Room
 from training.scenes.stage import Stage
 
 Generator = np.random.Generator
@@ -44,12 +44,12 @@ def room(rng: Generator) -> Stage:
     openings = rng.random(4) < 0.45 if daylight else np.zeros(4, bool)
     if daylight and not openings.any():
         openings[rng.integers(4)] = True
-    _shell(rng, stage, inside, openings)
+    holes = _shell(rng, stage, inside, openings)
     if daylight:
         stage.environment = environment(rng, float(rng.uniform(2, 8)))
-    if not daylight or rng.random() < 0.35:
+    if not daylight or rng.random() < 0.5:
         _lamps(rng, stage, inside)
-    floor = Floor(inside, stage.camera)
+    floor = Floor(inside, stage.camera, holes)
     for furnish in KINDS:
         if rng.random() < OFTEN:
             furnish(rng, stage, floor)
@@ -58,8 +58,11 @@ def room(rng: Generator) -> Stage:
     return stage
 
 
-def _shell(rng: Generator, stage: Stage, inside: Room, openings: "np.ndarray") -> None:
-    """Floor, ceiling and four walls, with a window or a door in some."""
+def _shell(
+    rng: Generator, stage: Stage, inside: Room, openings: "np.ndarray"
+) -> dict[int, Rectangle]:
+    """Floor, ceiling and four walls; gives the windows and doors in them, by side."""
+    holes = {}
     w, d, h, t = inside.width, inside.depth, inside.height, THICKNESS
     ground = polished(rng) if rng.random() < 0.2 else surface_material(rng)
     stage.box((-t, -t, -t), (w + t, d + t, 0), ground)
@@ -72,16 +75,18 @@ def _shell(rng: Generator, stage: Stage, inside: Room, openings: "np.ndarray") -
         for low, high in _around(hole, length, h):
             stage.box(*_on_wall(side, inside, low, high), material)
         if hole is not None:
+            holes[side] = hole
             _window(rng, stage, inside, side, hole)
         # A wall with a door has nothing on it, one with a window only below that.
         top = hole[0][1] if hole is not None else h
         if top > 0.4 and rng.random() < 0.5 * OFTEN:
             wall_covering(rng, stage, inside, side, material, top * rng.uniform(0.4, 1.0))
+    return holes
 
 
 def _hole(rng: Generator, length: float, height: float) -> Rectangle:
     """A window, or a door in one of four."""
-    width = rng.uniform(0.15, 0.8) * length
+    width = rng.uniform(0.25, 0.85) * length
     left = rng.uniform(0.05, 0.95) * (length - width)
     if rng.random() < 0.25:
         return (left, 0.0), (left + min(width, 1.2), min(2.1, 0.9 * height))
