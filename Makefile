@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 BPY := .venv-bpy
 BPY_PYTHON ?= python3.11
 
-.PHONY: demo test check format bundle clean
+.PHONY: demo test check format bundle gpu clean
 .DEFAULT_GOAL := test
 
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -39,6 +39,10 @@ format: $(VENV)/installed
 # One file from which kpcn installs on a machine like this one, without network.
 bundle: $(VENV)/installed
 	$(BIN)/python -m deploy.bundle --extras '$(EXTRAS)'
+
+# On a machine with a GPU: tests, times beside floors and goals, memory, quality; see gpu/gpu.md.
+gpu: $(VENV)/installed
+	$(BIN)/python -m benchmarks.gpu gpu
 
 clean:
 	rm -rf $(VENV) $(BPY) .mypy_cache .ruff_cache .pytest_cache

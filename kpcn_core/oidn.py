@@ -1,11 +1,13 @@
 """Intel Open Image Denoise beside ours, through pyoidn (extra "report")."""
 
+from collections.abc import Mapping
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from kpcn_core.errors import InvalidPixels
 from kpcn_core.extras import extra
@@ -51,6 +53,24 @@ def denoise(frame: Frame, *, clean_aux: bool = False, quality: str = "high") -> 
     except RuntimeError as error:
         raise InvalidPixels(f"{frame.label}: Open Image Denoise refuses it: {error}") from error
     return frame.with_aovs(color=np.ascontiguousarray(clean.transpose(2, 0, 1)))
+
+
+def denoise_images(images: Mapping[str, Tensor], quality: str = "high") -> Tensor:
+    """A color denoised where it is: on a CPU, or on a GPU if OIDN has its code for those.
+
+    Args:
+        images: "color", and what guides it: "albedo", "normal" [H,W,3], contiguous.
+        quality: "high" or "fast".
+
+    Raises:
+        MissingDependency: pyoidn is not installed.
+        RuntimeError: OIDN cannot use the device.
+    """
+    with extra("report"):
+        import pyoidn
+
+    found: Tensor = pyoidn.denoise(**images, hdr=True, quality=quality)
+    return found
 
 
 def guides(frame: Frame) -> tuple[str, ...]:

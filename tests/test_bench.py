@@ -19,6 +19,7 @@ from kpcn_core.bench.work import Work
 from kpcn_core.cli import bench as command
 from kpcn_core.cli.main import main
 from kpcn_core.denoiser import Denoiser
+from kpcn_core.device import AUTO, PRECISIONS
 from tests.networks import NETWORKS, random_network
 
 CPU = torch.device("cpu")
@@ -111,6 +112,7 @@ def test_every_sweep_has_a_time_for_each_value(over: str) -> None:
 def test_the_command_offers_what_there_is() -> None:
     assert set(command.PEERS) == set(PEERS)
     assert set(command.SWEEPS) == set(SWEEPS)
+    assert set(command.PRECISIONS) == {AUTO, *PRECISIONS}
 
 
 def test_the_command_prints_tables_and_writes_where_they_come_from(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ class Plan:
         size: height and width, pixels.
         sweeps: of `sweep.SWEEPS`; of the first denoiser.
         cpu_time: CPU seconds instead of wall time.
+        files: whether also from EXR to EXR.
     """
 
     size: tuple[int, int]
@@ -39,6 +40,7 @@ class Plan:
     sweeps: Sequence[str] = ()
     rounds: int = 5
     cpu_time: bool = False
+    files: bool = True
 
     def case(self, denoiser: Denoiser) -> Case:
         """What of a denoiser is measured."""
@@ -51,7 +53,7 @@ def report(
     """Measure one plan and tell; what was measured, on what and when, as JSON has it.
 
     Args:
-        denoisers: a name to each, all on one device.
+        denoisers: a name to each, all on one device; the roof is for the precision of the first.
         plan: what is measured.
         tell: gets lines for a person.
     """
@@ -59,16 +61,20 @@ def report(
     clock = Clock(first.device, time.process_time if plan.cpu_time else time.perf_counter)
     where = _where(clock, plan)
     tell(_headline(where, plan))
-    roof = ceilings(clock)
+    precision = first.network.precision
+    roof = ceilings(clock, precision, min(2 * plan.rounds, 10))
     tell(f"roof: {roof.flops / 1e9:.0f} GFLOP/s, {roof.bandwidth / 1e9:.1f} GB/s\n")
     cases = {name: plan.case(denoiser) for name, denoiser in denoisers.items()}
-    table = measure(cases, plan.peers, plan.rounds, clock)
+    table = measure(cases, plan.peers, plan.rounds, clock, plan.files)
     tell(text(table, roof))
     grown = {}
     for over in plan.sweeps:
         grown[over] = sweep(plan.case(first), over, plan.rounds, clock)
         tell(f"\n{growth(over, grown[over])}")
-    return {**where, **asdict(plan), "roof": asdict(roof), **content(table, roof), "growth": grown}
+    return {
+        **where, **asdict(plan), "precision": str(precision).removeprefix("torch."),
+        "roof": asdict(roof), **content(table, roof), "growth": grown,
+    }  # fmt: skip
 
 
 def write(output: Path, found: Mapping[str, Any]) -> None:

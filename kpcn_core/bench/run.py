@@ -49,7 +49,13 @@ class Measured:
 Table = dict[str, dict[str, Measured]]  # column, such as a model, to row to its time
 
 
-def measure(cases: Mapping[str, Case], peers: Sequence[str], rounds: int, clock: Clock) -> Table:
+def measure(
+    cases: Mapping[str, Case],
+    peers: Sequence[str],
+    rounds: int,
+    clock: Clock,
+    from_files: bool = True,
+) -> Table:
     """Time every step of some denoisers and of OIDN, in turn.
 
     Args:
@@ -57,9 +63,11 @@ def measure(cases: Mapping[str, Case], peers: Sequence[str], rounds: int, clock:
         peers: of `stages.PEERS`; left out where OIDN is not installed.
         rounds: that count; one before them warms up.
         clock: measures.
+        from_files: whether also from EXR to EXR; peers need that.
     """
     with tempfile.TemporaryDirectory(prefix="kpcn-bench-") as folder, torch.inference_mode():
-        steps = list(_steps(cases, peers if oidn.installed() else (), Path(folder)))
+        beside = peers if oidn.installed() and from_files else ()
+        steps = list(_steps(cases, beside, Path(folder), from_files))
         times = in_turn([step.run for _, step in steps], rounds, clock)
     table: Table = {}
     for (column, step), seconds in zip(steps, times, strict=True):
@@ -100,12 +108,13 @@ def ratios(table: Table) -> dict[str, dict[str, float]]:
 
 
 def _steps(
-    cases: Mapping[str, Case], peers: Sequence[str], folder: Path
+    cases: Mapping[str, Case], peers: Sequence[str], folder: Path, from_files: bool
 ) -> Iterator[tuple[str, Step]]:
     for column, case in cases.items():
-        read, written, through, sequence = files(case, folder)
+        around = list(files(case, folder)) if from_files else []
+        read, written, through = around[:1], around[1:2], around[2:]
         inner = stages(case) if case.in_one_piece else ()
-        for step in (read, *inner, written, *wholes(case), through, sequence):
+        for step in (*read, *inner, *written, *wholes(case), *through):
             yield column, step
     first = next(iter(cases.values()))
     for name in peers:

@@ -16,6 +16,8 @@ from kpcn_core import inference
 from kpcn_core.model.network import Network
 from kpcn_core.model.temporal import Context
 
+IMAGE = 4  # bytes of a number of an image, whatever the precision of features
+
 
 @dataclass(frozen=True)
 class Work:
@@ -130,6 +132,6 @@ def _kernels(
     for name, layer in layers.items():
         pixels = layer.features[:, 0].numel()
         taps = len(layer.weight) * planes.get(name, 0)  # joins have no taps
-        there_and_back = 2 * planes.get(name, 0) * context.shared.element_size()
+        there_and_back = 2 * planes.get(name, 0) * IMAGE
         done += Work(pixels * (layer.weight.numel() + taps), pixels * there_and_back)
     return done + moved(context.shared)

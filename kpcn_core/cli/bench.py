@@ -9,6 +9,7 @@ from kpcn_core.cli.options import Memory
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 MEMORY = "4G"
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 PEERS = ("high", "fast", "prefiltered")
 SWEEPS = ("pixels", "window", "k", "layers")
 
@@ -16,6 +17,9 @@ SWEEPS = ("pixels", "window", "k", "layers")
 @click.command()
 @click.option("--model", "models", multiple=True, default=("compact",), help="See `kpcn models`.")
 @click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1 …")
+@click.option(
+    "--precision", type=click.Choice(PRECISIONS), default="auto", help="As of `kpcn denoise`."
+)
 @click.option("--size", type=PixelSize(), default="960x540", show_default=True)
 @click.option("--window", type=click.IntRange(1), default=1, help="Frames looked at for each, odd.")
 @click.option("--layers", type=click.IntRange(0), default=0, help="Further layers, filtered alike.")
@@ -35,6 +39,7 @@ SWEEPS = ("pixels", "window", "k", "layers")
 def bench(
     models: tuple[str, ...],
     device: str,
+    precision: str,
     size: tuple[int, int],
     window: int,
     layers: int,
@@ -63,7 +68,7 @@ def bench(
 
     window_reach(window)  # raises if it is even
     chosen = str(choose_device(device))
-    denoisers = {Path(name).stem: Denoiser.load(name, chosen) for name in models}
+    denoisers = {Path(name).stem: Denoiser.load(name, chosen, precision) for name in models}
     asked = [peer for peer in peers if peer != "none"]
     plan = Plan(size, window, layers, max_memory, asked, sweep, rounds, cpu_time)
     if output is not None:
