@@ -14,3 +14,5 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # Triton decides when it is first imported whether its kernels run in the interpreter.
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
+# Convolutions of float32 would else be of numbers with ten bits, on a GPU.
+torch.backends.cudnn.allow_tf32 = False

@@ -20,6 +20,10 @@ from kpcn_core.model.kernels import KernelPredictor
 from kpcn_core.model.network import Network
 from kpcn_core.model.unet import UNet as UNetTrunk
 
+# Where tests compute that have no reason to do so on a CPU. In single precision, for their limits:
+# `Denoiser(network, DEVICE, precision="float32")`.
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
 # Every trunk, with and without folding.
 NETWORKS = [(RESIDUAL, 1), (RESIDUAL, 2), (UNET, 1), (UNET, 2)]
 # The same, and where lambda enters.

@@ -15,9 +15,8 @@ from kpcn_core.model.config import FEATURES, KERNELS, RESIDUAL, UNET
 from kpcn_core.model.network import Network
 from kpcn_core.settings import Settings
 from tests.moving import moving_frames
-from tests.networks import ASYMMETRIC, NETWORKS, random_network, small_config
+from tests.networks import ASYMMETRIC, DEVICE, NETWORKS, random_network, small_config
 
-CPU = torch.device("cpu")
 SIZE = (21, 26)
 TRUNKS = (RESIDUAL, UNET)
 COLORS = ("color", "diffuse", "specular")
@@ -26,7 +25,7 @@ EVERYTHING = Settings(ALL)
 
 
 def denoiser_of(trunk: str = UNET, fold: int = 1, asymmetry: str = FEATURES) -> Denoiser:
-    return Denoiser(random_network(trunk, fold, asymmetry=asymmetry), CPU)
+    return Denoiser(random_network(trunk, fold, asymmetry=asymmetry), DEVICE, precision="float32")
 
 
 def denoised(
@@ -110,7 +109,7 @@ def test_before_it_is_trained_for_windows_and_lambda_a_network_sees_single_frame
 ) -> None:
     """Features and kernels of the centre stay; other frames come in with boxes"""
     torch.manual_seed(0)
-    denoiser = Denoiser(Network(small_config(trunk)), CPU)
+    denoiser = Denoiser(Network(small_config(trunk)), DEVICE, precision="float32")
     frames = moving_frames(3, *SIZE)
     alone = denoiser.denoise(frames[1])
     assert_same(denoiser.denoise(frames[1], asymmetry=10.0), alone, ("color",), rtol=0)

@@ -5,16 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from numpy.testing import assert_allclose
 
 from kpcn_core.denoiser import Denoiser
 from kpcn_core.errors import InvalidPixels, MissingAov, UnknownName
 from kpcn_core.frame import Frame
 from tests.frames import random_frame
-from tests.networks import NETWORKS, random_network
+from tests.networks import DEVICE, NETWORKS, random_network
 
-CPU = torch.device("cpu")
 OUTPUTS = ("color", "diffuse", "specular", "albedo")
 # With a margin, so that tiles lie inside.
 LARGE = (141, 118)
@@ -22,7 +20,7 @@ LARGE = (141, 118)
 
 @pytest.fixture
 def denoiser() -> Denoiser:
-    return Denoiser(random_network(fold=2), CPU)
+    return Denoiser(random_network(fold=2), DEVICE, precision="float32")
 
 
 @pytest.mark.parametrize(("trunk", "fold"), NETWORKS)
@@ -30,7 +28,7 @@ def denoiser() -> Denoiser:
 def test_tiles_give_the_same_pixels_as_the_whole(
     trunk: str, fold: int, size: tuple[int, int]
 ) -> None:
-    denoiser = Denoiser(random_network(trunk, fold), CPU)
+    denoiser = Denoiser(random_network(trunk, fold), DEVICE, precision="float32")
     frame = random_frame(*size)
     whole = denoiser.denoise(frame, OUTPUTS, asymmetry=3.0, tile=1000)
     tiled = denoiser.denoise(frame, OUTPUTS, asymmetry=3.0, tile=40)

@@ -16,7 +16,7 @@ from kpcn_core.frame import Frame
 from kpcn_core.model.error_config import GUIDING_METRICS
 from kpcn_core.settings import Settings
 from tests.frames import random_frame
-from tests.networks import random_network, random_predictor
+from tests.networks import DEVICE, random_network, random_predictor
 
 NOISY, DENOISED = random_frame(51, 70, 1), random_frame(51, 70, 2)
 CPU = torch.device("cpu")
@@ -24,12 +24,12 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def maps() -> ErrorMaps:
-    return ErrorMaps(random_predictor(), CPU)
+    return ErrorMaps(random_predictor(), DEVICE)
 
 
 @pytest.mark.parametrize("fold", [1, 2])
 def test_tiles_equal_the_whole(fold: int) -> None:
-    maps = ErrorMaps(random_predictor(fold=fold), CPU)
+    maps = ErrorMaps(random_predictor(fold=fold), DEVICE)
     whole = maps.predict(NOISY, DENOISED, "smape")
     assert whole.shape == (1, 51, 70)
     assert whole.std() > 0

@@ -19,9 +19,8 @@ from kpcn_core.model.temporal import Context
 from kpcn_core.region import Region, reached
 from kpcn_core.settings import Settings
 from tests.moving import moving_frames
-from tests.networks import NETWORKS, random_network
+from tests.networks import DEVICE, NETWORKS, random_network
 
-CPU = torch.device("cpu")
 # With kernels that see less far than what they are made of, and further.
 CASES = [*((*one, 3) for one in NETWORKS), (RESIDUAL, 1, 9), (UNET, 1, 9)]
 ALL = ("color", "diffuse", "specular", "albedo", "alpha")
@@ -162,7 +161,7 @@ def scattered(frame: Frame) -> Frame:
 def test_a_window_in_tiles_gives_the_same_pixels_as_the_whole(
     trunk: str, fold: int, kernels: int, step: tuple[float, float]
 ) -> None:
-    denoiser = Denoiser(random_network(trunk, fold, kernels), CPU)
+    denoiser = Denoiser(random_network(trunk, fold, kernels), DEVICE, precision="float32")
     frames = moving_frames(3, 17, 155, step, spread=0.5)
     frames[1] = scattered(frames[1])
     whole, tiled = (render(denoiser, frames, tile) for tile in (155, 24))
@@ -172,7 +171,7 @@ def test_a_window_in_tiles_gives_the_same_pixels_as_the_whole(
 
 @pytest.mark.parametrize(("trunk", "fold"), NETWORKS)
 def test_features_in_tiles_are_those_of_the_whole(trunk: str, fold: int) -> None:
-    denoiser = Denoiser(random_network(trunk, fold), CPU)
+    denoiser = Denoiser(random_network(trunk, fold), DEVICE, precision="float32")
     (frame,) = moving_frames(1, 17, 141)
     whole, tiled = (denoiser.encode(frame, Settings(tile=tile)).features for tile in (141, 24))
     for one, other in zip(tiled, whole, strict=True):

@@ -21,10 +21,9 @@ from kpcn_core.ops.reposition import Share, masked_share, masked_share_in_place,
 pytest.importorskip("triton", reason="Triton is not installed: pip install 'kpcn[fused]'")
 
 from kpcn_core.ops import fused
-from tests.networks import random_network
+from tests.networks import DEVICE, random_network
 
 ON_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from kpcn_core.ops import compiler
 from kpcn_core.restoration import light_gain, surplus
 from kpcn_core.settings import Settings
 from tests.frames import random_frame
-from tests.networks import random_network
+from tests.networks import DEVICE, random_network
 
 SIZE = (40, 60)
 CLEAN = torch.full((1, 3, *SIZE), 0.3)
@@ -129,7 +129,7 @@ def converged(size: tuple[int, int] = SIZE, **aovs: np.ndarray) -> Frame:
 
 @pytest.fixture(scope="module")
 def denoiser() -> Denoiser:
-    return Denoiser(random_network(fold=2), torch.device("cpu"))
+    return Denoiser(random_network(fold=2), DEVICE, precision="float32")
 
 
 def test_without_noise_the_frame_stays_as_it_is(denoiser: Denoiser) -> None:

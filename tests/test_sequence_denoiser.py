@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from kpcn_core import exr
@@ -15,14 +14,14 @@ from kpcn_core.frame import Frame
 from kpcn_core.sequence_denoiser import SequenceDenoiser
 from kpcn_core.sequence_window import window_reach
 from tests.moving import moving_frames
-from tests.networks import random_network
+from tests.networks import DEVICE, random_network
 
 FRAMES = 5
 
 
 @pytest.fixture(scope="module")
 def denoiser() -> Denoiser:
-    return Denoiser(random_network(), torch.device("cpu"))
+    return Denoiser(random_network(), DEVICE, precision="float32")
 
 
 class Shot:

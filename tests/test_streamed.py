@@ -9,10 +9,9 @@ from kpcn_core.model import blocks, streamed
 from kpcn_core.model.config import FEATURES, KERNELS, RESIDUAL, UNET
 from kpcn_core.settings import Settings
 from tests.moving import moving_frames
-from tests.networks import random_network
+from tests.networks import DEVICE, random_network
 
 pytest.importorskip("triton", reason="Triton is not installed: pip install 'kpcn[fused]'")
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 # The interpreter multiplies the bits of bfloat16 as if they were integers.

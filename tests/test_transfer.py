@@ -6,9 +6,9 @@ import torch
 
 from kpcn_core import transfer
 from tests.moving import moving_frames
+from tests.networks import DEVICE
 
 CPU = torch.device("cpu")
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 ON_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 

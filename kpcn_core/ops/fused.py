@@ -91,11 +91,13 @@ def _launch(
 ) -> None:
     """One pass over all pixels; `sums` and `peak` are changed."""
     count = base.shape[1]
-    share_kernel[(triton.cdiv(count, TILE_PIXELS), len(rows))](
-        rows, matrix, bias, least, offsets, pixels, base, sums, peak, count, pixels[0].numel(),
-        CHANNELS=rows.shape[-1], TAPS=len(bias), TILE_PIXELS=TILE_PIXELS, TILE_TAPS=TILE_TAPS,
-        SCALE=LOG2_E, PRECISION=PRECISION,
-    )  # fmt: skip
+    # Triton launches on the current device, which need not be the tensors'.
+    with torch.cuda.device_of(rows):  # type: ignore[no-untyped-call]
+        share_kernel[(triton.cdiv(count, TILE_PIXELS), len(rows))](
+            rows, matrix, bias, least, offsets, pixels, base, sums, peak, count, pixels[0].numel(),
+            CHANNELS=rows.shape[-1], TAPS=len(bias), TILE_PIXELS=TILE_PIXELS, TILE_TAPS=TILE_TAPS,
+            SCALE=LOG2_E, PRECISION=PRECISION,
+        )  # fmt: skip
 
 
 def _operands(
