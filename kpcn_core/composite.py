@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kpcn_core import features, restoration
+from kpcn_core import features, restoration, structure
 from kpcn_core.errors import MissingAov, UnknownName
 from kpcn_core.frame import Frame
 from kpcn_core.ops import compiler
@@ -50,14 +50,19 @@ def output(prepared: Prepared, settings: Settings, filtered: Mapping[str, Tensor
     frame, gain = prepared.frame, prepared.gain
     factors = restoration.gains(prepared, filtered)
     color = composed(prepared.components(filtered), factors, gain)
+    shape = structure.factor(prepared, color)
+    if shape is not None:
+        color = color * shape
     share = restoration.detail(prepared, color)
     made = {"color": color}
     asked = [aov for aov in settings.aovs if aov != "color"]
     layers: dict[str, Tensor] = {}
     if asked or settings.like:
-        gained = {name: image * factors.get(name, 1.0) for name, image in filtered.items()}
-        layers = prepared.layers(gained)
-        made |= _apart(prepared.components(gained), gain)
+        restored = {name: image * factors.get(name, 1.0) for name, image in filtered.items()}
+        if shape is not None:
+            restored |= {name: restored[name] * shape for name in features.LIGHT & restored.keys()}
+        layers = _layers(prepared, settings, filtered, restored)
+        made |= _apart(prepared.components(restored), gain)
     if "alpha" in layers:
         made["alpha"] = layers.pop("alpha")
     aovs = {aov: kept(made[aov], prepared.aovs[aov], share) for aov in settings.aovs}
@@ -66,6 +71,21 @@ def output(prepared: Prepared, settings: Settings, filtered: Mapping[str, Tensor
         for name, layer in layers.items()
     }
     return frame.with_aovs(**fetched(aovs)).with_layers(**fetched(further))
+
+
+def _layers(
+    prepared: Prepared,
+    settings: Settings,
+    filtered: Mapping[str, Tensor],
+    restored: Mapping[str, Tensor],
+) -> dict[str, Tensor]:
+    """The further layers; those of light are restored as the color is, the others are not."""
+    found = prepared.layers(restored)
+    still = {name for name, model in settings.riders.items() if model == "albedo"}
+    if still:
+        plain = prepared.layers(filtered)
+        found |= {name: plain[name] for name in still & plain.keys()}
+    return found
 
 
 def _apart(parts: Mapping[str, Tensor], gain: Tensor) -> dict[str, Tensor]:

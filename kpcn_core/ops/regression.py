@@ -1,0 +1,148 @@
+"""What `structure` does with every pixel, in one pass each, for CPUs; compiled (`ops.compiler`).
+
+Images are float32, a plane [h,w] for each channel. The loops over pixels are the innermost, and
+free of conditions: so they become vector instructions.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kpcn_core.ops.compiler import compiled, part
+
+Floats = NDArray[np.float32]
+Planes = tuple[Floats, ...]
+
+ZERO, HALF, ONE, THIRD = (np.float32(value) for value in (0, 0.5, 1, 1 / 3))
+EXPONENT = np.int32(0x7F800000)  # its bits are all set where a number is not finite
+
+
+@compiled
+def sum_products(
+    noisy: Planes,
+    denoised: Planes,
+    guides: Planes,
+    dark: float,
+    most: float,
+    side: int,
+    row: int,
+    out: Floats,
+) -> None:
+    """Means over the squares of one row of them; see `structure._fitted`.
+
+    Args:
+        noisy: the planes of each of three channels; pixels that are not finite count nothing.
+        denoised: likewise.
+        guides: finite.
+        dark: added to the brightness of the denoised pixels.
+        most: how far a relative difference counts.
+        side: of the squares.
+        row: of squares.
+        out: the result [P,h/side,w/side].
+    """
+    height, width = noisy[0].shape
+    count = len(guides) + 2
+    black, limit = np.float32(dark), np.float32(most)
+    columns = -(-width // side)
+    lines = np.zeros((len(out), columns * side), np.float32)
+    one = np.empty((count, width), np.float32)
+    there, light = one[0], np.empty(width, np.float32)
+    for y in range(side * row, min(side * row + side, height)):
+        _differences(noisy, denoised, y, black, limit, there, light, one[count - 1])
+        for guide in range(len(guides)):
+            plane, line = guides[guide][y], one[1 + guide]
+            for i in range(width):
+                line[i] = plane[i] * there[i]
+        index = 0
+        for first in range(count):
+            for second in range(first, count):
+                left, right, sums = one[first], one[second], lines[index]
+                for i in range(width):
+                    sums[i] += left[i] * right[i]
+                index += 1
+    for index in range(len(out)):
+        _pooled(lines[index], side, out[index, row])
+
+
+@part
+def _differences(
+    noisy: Planes,
+    denoised: Planes,
+    y: int,
+    dark: np.float32,
+    most: np.float32,
+    there: Floats,
+    light: Floats,
+    taken: Floats,
+) -> None:
+    """What denoising took from a row, relative to the brightness; 0 where a pixel is not there."""
+    width = len(there)
+    there[:], light[:], taken[:] = ONE, ZERO, ZERO
+    for channel in range(len(noisy)):
+        mean, clean = noisy[channel][y], denoised[channel][y]
+        before, after = mean.view(np.int32), clean.view(np.int32)
+        for i in range(width):
+            known = ((before[i] & EXPONENT) != EXPONENT) & ((after[i] & EXPONENT) != EXPONENT)
+            there[i] = there[i] if known else ZERO
+            light[i] += THIRD * clean[i]
+            taken[i] += THIRD * (mean[i] - clean[i])
+    for i in range(width):
+        ratio = taken[i] / (max(light[i], ZERO) + dark)
+        taken[i] = min(max(ratio, -most), most) if there[i] > ZERO else ZERO
+
+
+@part
+def _pooled(line: Floats, side: int, out: Floats) -> None:
+    """A row of squares from the sums of their columns."""
+    share = ONE / np.float32(side * side)
+    for column in range(len(out)):
+        total = ZERO
+        for k in range(side):
+            total += line[side * column + k]
+        out[column] = share * total
+
+
+@compiled
+def apply_functions(
+    functions: Floats, guides: Planes, side: int, first: int, last: int, out: Floats
+) -> None:
+    """Rows `first` to `last` of what functions make of guides, each interpolated between squares.
+
+    Args:
+        functions: of each square a factor for each guide, and a constant [K+1,h/side,w/side].
+        guides: [K] planes.
+        side: of the squares.
+        first: row.
+        last: row after the last one.
+        out: the result [h,w].
+    """
+    width = out.shape[1]
+    count, rows, columns = functions.shape
+    step = ONE / np.float32(side)
+    before, after = np.empty(width, np.int64), np.empty(width, np.int64)
+    share = np.empty(width, np.float32)
+    for i in range(width):
+        place = max((np.float32(i) + HALF) * step - HALF, ZERO)
+        before[i] = min(int(place), columns - 1)
+        after[i] = min(before[i] + 1, columns - 1)
+        share[i] = place - np.float32(int(place))
+    line = np.empty(columns, np.float32)
+    for y in range(first, last):
+        place = max((np.float32(y) + HALF) * step - HALF, ZERO)
+        upper = min(int(place), rows - 1)
+        lower = min(upper + 1, rows - 1)
+        down = place - np.float32(int(place))
+        made = out[y]
+        made[:] = ZERO
+        for k in range(count):
+            above, below = functions[k, upper], functions[k, lower]
+            for column in range(columns):
+                line[column] = above[column] + down * (below[column] - above[column])
+            if k < len(guides):
+                plane = guides[k][y]
+                for i in range(width):
+                    start = line[before[i]]
+                    made[i] += (start + share[i] * (line[after[i]] - start)) * plane[i]
+            else:
+                for i in range(width):
+                    start = line[before[i]]
+                    made[i] += start + share[i] * (line[after[i]] - start)

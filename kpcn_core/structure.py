@@ -1,0 +1,182 @@
+"""Structure that kernels blurred, found again with the help of guides.
+
+In a small area, what denoising took from a frame is a linear function of its normals and albedo,
+and noise: edges between surfaces that the kernels blurred lie in both. The function is found by
+least squares and given back; the noise is not. This is a first-order model as of Moon et al. 2014
+and Bitterli et al. 2016, in the form of the guided filter (He et al. 2010), for what is left after
+a network. The areas overlap: sums over squares of pixels are averaged with those next to them, and
+what is found in neighbouring squares is interpolated.
+
+A prior says that the function is none, so that few samples with much noise decide nothing. It needs
+neither variances nor sample counts.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from kpcn_core.features import finite
+from kpcn_core.ops import compiler
+from kpcn_core.ops.workers import each, in_rows
+from kpcn_core.prepared import Prepared
+
+SQUARE = 4  # pixels, the side of those that are summed first
+AROUND = (0.25, 0.5, 0.25)  # weights of the squares around one, in each direction
+# Pixels that an area counts as, for the variance of its mean.
+PIXELS = (SQUARE / sum(weight**2 for weight in AROUND)) ** 2
+# What the albedo counts beside the normals. Its edges are mostly there already: the denoised
+# irradiance is multiplied by it.
+ALBEDO = 0.2
+# How far normals may change the brightness, relative to it, before the area is looked at: one unit
+# of a normal, by that factor.
+PRIOR = 1.0
+RIDGE = 1e-3  # variance of guides that says nothing
+# Relative differences of a pixel count no more than this: of a firefly, say.
+MOST = 1.0
+DARK = 0.02  # brightness, in exposed units, below which differences no longer count relative to it
+LEAST, LARGEST = 0.1, 3.0  # of the factor
+
+
+def guides(prepared: Prepared) -> Tensor | None:
+    """What explains structure [1,K,H,W], as noisy as it is; None if the frame has nothing."""
+    found = []
+    if "normal" in prepared.aovs:
+        found.append(finite(prepared.aovs["normal"]))
+    if "albedo" in prepared.aovs:
+        found.append(ALBEDO * finite(prepared.aovs["albedo"]).mean(dim=1, keepdim=True))
+    return torch.cat(found, dim=1) if found else None
+
+
+def factor(prepared: Prepared, color: Tensor) -> Tensor | None:
+    """What to multiply a denoised color [1,3,H,W] by, and all that it is the sum of [1,1,H,W].
+
+    Args:
+        prepared: the frame.
+        color: denoised, in units of the frame.
+
+    Returns:
+        1 where guides explain nothing; NaN where the color is; None if there are no guides.
+    """
+    known = guides(prepared)
+    if known is None:
+        return None
+    found = explained(prepared.aovs["color"], color, known, DARK / prepared.gain)
+    return (1 + found).clamp(LEAST, LARGEST)
+
+
+def explained(noisy: Tensor, denoised: Tensor, guides: Tensor, dark: Tensor) -> Tensor:
+    """The part of what denoising took that guides explain, relative to the brightness [1,1,H,W].
+
+    Args:
+        noisy: color [1,3,H,W]; pixels that are not finite count nothing.
+        denoised: likewise.
+        guides: finite [1,K,H,W].
+        dark: brightness [1,1,1,1] that is added to that of the denoised pixels.
+    """
+    if compiler.usable(denoised):
+        return _compiled(noisy, denoised, guides, float(dark))
+    usable = (noisy + denoised).isfinite().all(dim=1, keepdim=True)
+    bright = denoised.mean(dim=1, keepdim=True).clamp(min=0) + dark
+    left = ((noisy - denoised).mean(dim=1, keepdim=True) / bright).clamp(-MOST, MOST)
+    planes = torch.cat([torch.ones_like(left), guides, left], dim=1)
+    rows, columns = torch.triu_indices(planes.shape[1], planes.shape[1], device=planes.device)
+    products = torch.where(usable, planes[:, rows] * planes[:, columns], 0.0)
+    height, width = left.shape[-2:]
+    wide = functional.pad(products, [0, -width % SQUARE, 0, -height % SQUARE])
+    found = _fitted(functional.avg_pool2d(wide, SQUARE)[0], guides.shape[1])
+    larger = functional.interpolate(
+        found[None], scale_factor=float(SQUARE), mode="bilinear", align_corners=False
+    )[..., :height, :width]
+    return (larger[:, :-1] * guides).sum(dim=1, keepdim=True) + larger[:, -1:]
+
+
+def _compiled(noisy: Tensor, denoised: Tensor, guides: Tensor, dark: float) -> Tensor:
+    """`explained` of images on a CPU, in two passes over them."""
+    # numba takes its time to be imported.
+    from kpcn_core.ops.regression import apply_functions, sum_products
+
+    mean, clean, known = (compiler.planes(image) for image in (noisy, denoised, guides))
+    height, width = mean[0].shape
+    count = len(known) + 2
+    squares = -(-height // SQUARE), -(-width // SQUARE)
+    sums = np.empty((count * (count + 1) // 2, *squares), np.float32)
+
+    def add(row: int) -> None:
+        sum_products(mean, clean, known, dark, MOST, SQUARE, row, sums)
+
+    each(add, [(row,) for row in range(squares[0])])
+    found = _fitted(torch.from_numpy(sums), len(known)).contiguous().numpy()
+    out = np.empty((height, width), np.float32)
+
+    def apply(first: int, last: int) -> None:
+        apply_functions(found, known, SQUARE, first, last, out)
+
+    in_rows(apply, height)
+    return torch.from_numpy(out)[None, None]
+
+
+def _fitted(sums: Tensor, count: int) -> Tensor:
+    """The function of each square: a factor for each guide, and a constant [K+1,h,w].
+
+    It is 0 in the middle of the guides: the mean of what was taken is noise, or `restoration`'s.
+
+    Args:
+        sums: of the products of 1, the guides and what was taken: those of 1 with all, of the first
+            guide with itself and all after it, and so on [(K+2)(K+3)/2,h,w].
+        count: K.
+    """
+    mean = _around(sums)
+    mean = mean / mean[:1].clamp(min=1e-6)
+    middle, taken = mean[1 : 1 + count], mean[1 + count]
+    products = iter(mean[2 + count :])
+    matrix: list[list[Tensor]] = [[] for _ in range(count)]
+    right = []
+    for row in range(count):
+        matrix[row] = [next(products) - middle[row] * middle[k] for k in range(row, count)]
+        right.append(next(products) - middle[row] * taken)
+    noise = (next(products) - taken.square()).clamp(min=0)
+    for row in matrix:
+        row[0] = row[0] + RIDGE + noise / (PIXELS * PRIOR**2)
+    factors = _solved(matrix, right)
+    constant = -sum(one * there for one, there in zip(factors, middle, strict=True))
+    return torch.stack([*factors, constant])
+
+
+def _solved(matrix: Sequence[Sequence[Tensor]], right: Sequence[Tensor]) -> list[Tensor]:
+    """Symmetric positive definite equations, one for each pixel, by elimination.
+
+    Args:
+        matrix: of each row what is on the diagonal and to the right of it.
+        right: the right-hand sides.
+    """
+    rows = [list(row) for row in matrix]
+    sides, count = list(right), len(right)
+    for k in range(count):
+        for lower in range(k + 1, count):
+            share = rows[k][lower - k] / rows[k][0]
+            rows[lower] = [
+                number - share * above
+                for number, above in zip(rows[lower], rows[k][lower - k :], strict=True)
+            ]
+            sides[lower] = sides[lower] - share * sides[k]
+    found: list[Tensor] = [torch.empty(0)] * count
+    for k in reversed(range(count)):
+        rest = sides[k]
+        for right_of in range(k + 1, count):
+            rest = rest - rows[k][right_of - k] * found[right_of]
+        found[k] = rest / rows[k][0]
+    return found
+
+
+def _around(sums: Tensor) -> Tensor:
+    """Weighted means of squares and those around them; the outermost go on beyond the image."""
+    height, width = sums.shape[-2:]
+    wide = functional.pad(sums[None], [1] * 4, mode="replicate")[0]
+    rows = sum(weight * wide[:, k : k + height] for k, weight in enumerate(AROUND))
+    assert isinstance(rows, Tensor)
+    found = sum(weight * rows[..., k : k + width] for k, weight in enumerate(AROUND))
+    assert isinstance(found, Tensor)
+    return found
