@@ -45,12 +45,14 @@ def check_outputs(frame: Frame, aovs: Sequence[str], split: bool) -> None:
             )
 
 
-def output(prepared: Prepared, settings: Settings, filtered: Mapping[str, Tensor]) -> Frame:
-    """The frame with everything that was filtered, recomposed."""
+def output(
+    prepared: Prepared, settings: Settings, filtered: Mapping[str, Tensor], frames: int = 1
+) -> Frame:
+    """The frame with everything that was filtered in a window of frames, recomposed."""
     frame, gain = prepared.frame, prepared.gain
     factors = restoration.gains(prepared, filtered)
     color = composed(prepared.components(filtered), factors, gain)
-    shape = structure.factor(prepared, color)
+    shape = structure.factor(prepared, color, frames)
     if shape is not None:
         color = color * shape
     share = restoration.detail(prepared, color)

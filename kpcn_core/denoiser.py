@@ -248,7 +248,7 @@ class Denoiser:
         paste = _pasted(filtered, prepared, progress)
         need = self.network.bytes_per_pixel
         pasted = self._tiles.run(prepared.frame, settings, overlap, need, paste)
-        return output(prepared, settings, pasted)
+        return output(prepared, settings, pasted, len(encoded.frames))
 
     def leaves(self, frame: Frame, settings: Settings, window: int, size: int) -> bool:
         """Whether memory is left for other things while a window is filtered in one piece.

@@ -30,8 +30,8 @@ PIXELS = (SQUARE / sum(weight**2 for weight in AROUND)) ** 2
 # What the albedo counts beside the normals. Its edges are mostly there already: the denoised
 # irradiance is multiplied by it.
 ALBEDO = 0.2
-# How far normals may change the brightness, relative to it, before the area is looked at: one unit
-# of a normal, by that factor.
+# How far one unit of a normal may change the brightness, relative to it, before the area is looked
+# at. A window leaves less noise: what fits noise would be seen more, as flicker most of all.
 PRIOR = 1.0
 RIDGE = 1e-3  # variance of guides that says nothing
 # Relative differences of a pixel count no more than this: of a firefly, say.
@@ -50,12 +50,13 @@ def guides(prepared: Prepared) -> Tensor | None:
     return torch.cat(found, dim=1) if found else None
 
 
-def factor(prepared: Prepared, color: Tensor) -> Tensor | None:
+def factor(prepared: Prepared, color: Tensor, frames: int) -> Tensor | None:
     """What to multiply a denoised color [1,3,H,W] by, and all that it is the sum of [1,1,H,W].
 
     Args:
         prepared: the frame.
         color: denoised, in units of the frame.
+        frames: of the window that it was denoised with.
 
     Returns:
         1 where guides explain nothing; NaN where the color is; None if there are no guides.
@@ -63,11 +64,14 @@ def factor(prepared: Prepared, color: Tensor) -> Tensor | None:
     known = guides(prepared)
     if known is None:
         return None
-    found = explained(prepared.aovs["color"], color, known, DARK / prepared.gain)
+    noisy, dark = prepared.aovs["color"], DARK / prepared.gain
+    found = explained(noisy, color, known, dark, PRIOR / frames)
     return (1 + found).clamp(LEAST, LARGEST)
 
 
-def explained(noisy: Tensor, denoised: Tensor, guides: Tensor, dark: Tensor) -> Tensor:
+def explained(
+    noisy: Tensor, denoised: Tensor, guides: Tensor, dark: Tensor, prior: float = PRIOR
+) -> Tensor:
     """The part of what denoising took that guides explain, relative to the brightness [1,1,H,W].
 
     Args:
@@ -75,9 +79,10 @@ def explained(noisy: Tensor, denoised: Tensor, guides: Tensor, dark: Tensor) -> 
         denoised: likewise.
         guides: finite [1,K,H,W].
         dark: brightness [1,1,1,1] that is added to that of the denoised pixels.
+        prior: see `PRIOR`.
     """
     if compiler.usable(denoised):
-        return _compiled(noisy, denoised, guides, float(dark))
+        return _compiled(noisy, denoised, guides, float(dark), prior)
     usable = (noisy + denoised).isfinite().all(dim=1, keepdim=True)
     bright = denoised.mean(dim=1, keepdim=True).clamp(min=0) + dark
     left = ((noisy - denoised).mean(dim=1, keepdim=True) / bright).clamp(-MOST, MOST)
@@ -86,14 +91,14 @@ def explained(noisy: Tensor, denoised: Tensor, guides: Tensor, dark: Tensor) -> 
     products = torch.where(usable, planes[:, rows] * planes[:, columns], 0.0)
     height, width = left.shape[-2:]
     wide = functional.pad(products, [0, -width % SQUARE, 0, -height % SQUARE])
-    found = _fitted(functional.avg_pool2d(wide, SQUARE)[0], guides.shape[1])
+    found = _fitted(functional.avg_pool2d(wide, SQUARE)[0], guides.shape[1], prior)
     larger = functional.interpolate(
         found[None], scale_factor=float(SQUARE), mode="bilinear", align_corners=False
     )[..., :height, :width]
     return (larger[:, :-1] * guides).sum(dim=1, keepdim=True) + larger[:, -1:]
 
 
-def _compiled(noisy: Tensor, denoised: Tensor, guides: Tensor, dark: float) -> Tensor:
+def _compiled(noisy: Tensor, denoised: Tensor, guides: Tensor, dark: float, prior: float) -> Tensor:
     """`explained` of images on a CPU, in two passes over them."""
     # numba takes its time to be imported.
     from kpcn_core.ops.regression import apply_functions, sum_products
@@ -108,7 +113,7 @@ def _compiled(noisy: Tensor, denoised: Tensor, guides: Tensor, dark: float) -> T
         sum_products(mean, clean, known, dark, MOST, SQUARE, row, sums)
 
     each(add, [(row,) for row in range(squares[0])])
-    found = _fitted(torch.from_numpy(sums), len(known)).contiguous().numpy()
+    found = _fitted(torch.from_numpy(sums), len(known), prior).contiguous().numpy()
     out = np.empty((height, width), np.float32)
 
     def apply(first: int, last: int) -> None:
@@ -118,7 +123,7 @@ def _compiled(noisy: Tensor, denoised: Tensor, guides: Tensor, dark: float) -> T
     return torch.from_numpy(out)[None, None]
 
 
-def _fitted(sums: Tensor, count: int) -> Tensor:
+def _fitted(sums: Tensor, count: int, prior: float) -> Tensor:
     """The function of each square: a factor for each guide, and a constant [K+1,h,w].
 
     It is 0 in the middle of the guides: the mean of what was taken is noise, or `restoration`'s.
@@ -127,6 +132,7 @@ def _fitted(sums: Tensor, count: int) -> Tensor:
         sums: of the products of 1, the guides and what was taken: those of 1 with all, of the first
             guide with itself and all after it, and so on [(K+2)(K+3)/2,h,w].
         count: K.
+        prior: see `PRIOR`.
     """
     mean = _around(sums)
     mean = mean / mean[:1].clamp(min=1e-6)
@@ -139,7 +145,7 @@ def _fitted(sums: Tensor, count: int) -> Tensor:
         right.append(next(products) - middle[row] * taken)
     noise = (next(products) - taken.square()).clamp(min=0)
     for row in matrix:
-        row[0] = row[0] + RIDGE + noise / (PIXELS * PRIOR**2)
+        row[0] = row[0] + RIDGE + noise / (PIXELS * prior**2)
     factors = _solved(matrix, right)
     constant = -sum(one * there for one, there in zip(factors, middle, strict=True))
     return torch.stack([*factors, constant])

@@ -8,6 +8,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
+from kpcn_core import structure
 from kpcn_core.denoiser import Denoiser
 from kpcn_core.errors import InvalidAsymmetry, InvalidPixels, MissingAov, UnknownName
 from kpcn_core.frame import Frame, Pixels
@@ -56,6 +57,12 @@ def lost(frame: Frame) -> Frame:
     return frame.with_aovs(forward=nowhere, backward=nowhere)
 
 
+@pytest.fixture
+def kernels_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is given back to the color, and to what it is the sum of, after the kernels."""
+    monkeypatch.setattr(structure, "factor", lambda *_: None)
+
+
 # --- windows ---
 
 
@@ -93,6 +100,7 @@ def test_a_window_of_one_frame_is_the_frame_by_itself(trunk: str) -> None:
     assert_same(denoised(denoiser, frames, 0, asymmetry=2.0), alone, rtol=1e-6)
 
 
+@pytest.mark.usefixtures("kernels_alone")
 @pytest.mark.parametrize(("trunk", "fold"), NETWORKS)
 def test_a_frame_that_motion_does_not_lead_to_changes_nothing(trunk: str, fold: int) -> None:
     denoiser = denoiser_of(trunk, fold)
@@ -103,6 +111,7 @@ def test_a_frame_that_motion_does_not_lead_to_changes_nothing(trunk: str, fold: 
     assert difference(denoised(denoiser, frames, 1), without) > 1e-3
 
 
+@pytest.mark.usefixtures("kernels_alone")
 @pytest.mark.parametrize("trunk", TRUNKS)
 def test_before_it_is_trained_for_windows_and_lambda_a_network_sees_single_frames(
     trunk: str,
@@ -289,6 +298,7 @@ def test_layers_that_add_up_to_a_component_still_do(trunk: str, fold: int) -> No
     assert_same(result, plain, rtol=1e-6)
 
 
+@pytest.mark.usefixtures("kernels_alone")
 @pytest.mark.parametrize("planes", [1, 2, 3, 4])
 @pytest.mark.parametrize("model", ["diffuse", "specular", "albedo"])
 def test_a_layer_may_have_any_number_of_planes(planes: int, model: str) -> None:

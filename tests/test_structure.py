@@ -75,6 +75,15 @@ def test_a_firefly_changes_little_around_it() -> None:
     assert (found / clean - 1).abs().max() < 0.1
 
 
+def test_a_prior_against_it_finds_less() -> None:
+    noisy, soft = shaded() * (1 + noise(0.3)), blurred(shaded())
+    sizes = [
+        float(structure.explained(noisy, soft, edge(), DARK, prior).square().sum())
+        for prior in (1.0, 0.3, 0.1)
+    ]
+    assert sizes[0] > sizes[1] > sizes[2] > 0
+
+
 def test_the_brightness_does_not_matter() -> None:
     noisy, soft = shaded() * (1 + noise(0.1)), blurred(shaded())
     once = structure.explained(noisy, soft, edge(), DARK)
