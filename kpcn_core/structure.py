@@ -144,8 +144,8 @@ def _fitted(sums: Tensor, count: int, prior: float) -> Tensor:
         matrix[row] = [next(products) - middle[row] * middle[k] for k in range(row, count)]
         right.append(next(products) - middle[row] * taken)
     noise = (next(products) - taken.square()).clamp(min=0)
-    for row in matrix:
-        row[0] = row[0] + RIDGE + noise / (PIXELS * prior**2)
+    for equation in matrix:
+        equation[0] = equation[0] + RIDGE + noise / (PIXELS * prior**2)
     factors = _solved(matrix, right)
     constant = -sum(one * there for one, there in zip(factors, middle, strict=True))
     return torch.stack([*factors, constant])
