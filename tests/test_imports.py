@@ -52,6 +52,7 @@ LAYERS = (
         "region",
         "prepared",
         "restoration",
+        "structure",
         "inference",
         "settings",
         "tile_budget",
