@@ -41,13 +41,13 @@ def room(rng: Generator) -> Stage:
     inside = Room(*rng.uniform([3, 3, 2.3], [8, 8, 3.8]).tolist())
     stage = Stage(_camera(rng, inside))
     daylight = rng.random() < 0.6
-    openings = rng.random(4) < 0.45 if daylight else np.zeros(4, bool)
+    openings = rng.random(4) < 0.55 if daylight else np.zeros(4, bool)
     if daylight and not openings.any():
         openings[rng.integers(4)] = True
     holes = _shell(rng, stage, inside, openings)
     if daylight:
         stage.environment = environment(rng, float(rng.uniform(2, 8)))
-    if not daylight or rng.random() < 0.5:
+    if not daylight or rng.random() < 0.7:
         _lamps(rng, stage, inside)
     floor = Floor(inside, stage.camera, holes)
     for furnish in KINDS:
