@@ -1,7 +1,8 @@
 """How much memory denoising takes beside what it may: `--max-memory` on the CPU.
 
 A process for each row. What a frame itself takes (pixels, components, results, of a window also
-features) is measured before its tiles are computed; the limit is for their computation.
+features) is measured before its tiles are computed; the limit is for their computation. All frames
+of a window are the same one, which so takes its memory once.
 
 Example:
     python -m benchmarks.memory 3840x2160,1,1 3840x2160,1,4 7680x4320,1,4,guides 1920x1080,7,2
@@ -20,10 +21,10 @@ import numpy as np
 import torch
 
 from benchmarks import provenance
-from kpcn_core.allocation import reuse_memory
+from kpcn_core.allocation import give_back, reuse_memory
 from kpcn_core.atomic import replaced
 from kpcn_core.bench.frames import synthetic
-from kpcn_core.denoiser import Denoiser, Encoded, EncodedFrame
+from kpcn_core.denoiser import Denoiser, Encoded
 from kpcn_core.frame import Frame
 from kpcn_core.prepared import Prepared, prepare
 from kpcn_core.settings import DEFAULT_MODEL, Settings
@@ -51,6 +52,7 @@ def denoise(denoiser: Denoiser, frame: Frame, settings: Settings, window: int) -
     seen: list[int] = []
 
     def measured(made: Prepared | Encoded) -> Prepared | Encoded:
+        give_back()  # freed blocks are nobody's
         seen[:] = [resident(RESIDENT)]
         forget_peak()
         return made
@@ -59,8 +61,7 @@ def denoise(denoiser: Denoiser, frame: Frame, settings: Settings, window: int) -
         with patch("kpcn_core.denoiser.prepare", lambda *given: measured(prepare(*given))):
             denoiser.denoise(frame, max_memory=settings.max_memory)
     else:
-        frames: list[EncodedFrame] = [denoiser.encode(frame, settings) for _ in range(window)]
-        kept = denoiser.window(frames, window // 2)
+        kept = denoiser.window([denoiser.encode(frame, settings)] * window, window // 2)
         measured(kept)
         denoiser.render(kept, settings)
     return [*seen, resident(PEAK)]
@@ -79,6 +80,7 @@ def row(size: str, window: str, limit: str, aovs: str = "all") -> dict[str, Any]
     denoiser = Denoiser.load(DEFAULT_MODEL, "cpu")
     settings, frames = Settings(max_memory=int(float(limit) * GIB)), int(window)
     denoise(denoiser, synthetic(64, 64), settings, frames)
+    give_back()
     before = resident(RESIDENT)
     frame = guides(height, width) if aovs == "guides" else synthetic(height, width)
     begun = time.process_time()

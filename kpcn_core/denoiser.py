@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from kpcn_core import features, inference, weights
+from kpcn_core.allocation import give_back
 from kpcn_core.composite import check_color, check_outputs, output
 from kpcn_core.device import AUTO, choose_device, choose_precision
 from kpcn_core.error_map import DEFAULT_METRIC, ErrorMaps
@@ -186,7 +187,7 @@ class Denoiser:
             return inference.render(self.network, contexts, layers, None, steep)
 
         paste = _pasted(filtered, prepared, progress)
-        need = self._lone_need(prepared.planes)
+        need = self._need(prepared.planes)
         pasted = self._tiles.run(frame, settings, overlap, need, paste)
         return output(prepared, settings, pasted)
 
@@ -208,10 +209,12 @@ class Denoiser:
                 target = Region(tile.rows, tile.columns).of_features(parts, fold)
                 for there, level in zip(target, inner, strict=True):
                     there.copy_(level)
+                del found, inner, level
+                give_back()
             return parts
 
         overlap = self.network.encoding_footprint
-        need = self._lone_need(prepared.planes)
+        need = self._need(prepared.planes)
         return EncodedFrame(prepared, self._tiles.run(frame, settings, overlap, need, encoded))
 
     @torch.inference_mode()
@@ -246,7 +249,7 @@ class Denoiser:
             return inference.render(self.network, contexts, layers, others, steep)
 
         paste = _pasted(filtered, prepared, progress)
-        need = self.network.bytes_per_pixel
+        need = self._need(prepared.planes, len(encoded.frames), self.network.bytes_kept)
         pasted = self._tiles.run(prepared.frame, settings, overlap, need, paste)
         return output(prepared, settings, pasted, len(encoded.frames))
 
@@ -255,24 +258,26 @@ class Denoiser:
 
         See `TileBudget.leaves`.
         """
-        need = self.network.bytes_per_pixel
-        if window == 1:
-            riders = sum(len(frame.layers[name]) for name in settings.like)
-            planes = len(COMPONENTS) * 4 + riders  # three colors and a mask each
-            need = self._lone_need(planes)
+        riders = sum(len(frame.layers[name]) for name in settings.like)
+        planes = len(COMPONENTS) * 4 + riders  # three colors and a mask each
+        need = self._need(planes, window)
         return self._tiles.leaves(frame, settings, need, size)
 
     @torch.inference_mode()
-    def _lone_need(self, planes: int) -> int:
-        """Most bytes that denoising a frame by itself holds for a pixel, about.
+    def _need(self, planes: int, window: int = 1, kept: int = 0) -> int:
+        """Most bytes that denoising a frame holds for a pixel, about.
 
         Args:
             planes: of all its components and what is filtered like them, masks included.
+            window: frames that are looked at.
+            kept: bytes a pixel that stay of a frame by itself.
         """
-        pixel = torch.empty(1, device=self.device)
-        if not blocks.usable(self.network, pixel):
-            return self.network.bytes_per_pixel
-        return self.network.bytes_without_logits(planes, encoding.usable(self.network, pixel))
+        network, pixel = self.network, torch.empty(1, device=self.device)
+        if not blocks.usable(network, pixel):
+            return network.bytes_per_pixel
+        if window > 1:
+            return network.bytes_in_window(window, planes)
+        return network.bytes_without_logits(planes, encoding.usable(network, pixel)) + kept
 
     @property
     def error_metrics(self) -> tuple[str, ...]:
@@ -372,21 +377,22 @@ class Denoiser:
     def _gather(self, encoded: Encoded, region: Region, keep: bool = False) -> Gathered:
         """A region of the window's features, and what its other frames add to the centre."""
         fold, centre = self.network.config.fold, encoded.centre
-        gain = encoded.frames[centre].prepared.gain
+        here = encoded.frames[centre].prepared
         regions = self._regions(encoded, region)
         features_of = [
             other.of_features(frame.features, fold)
             for other, frame in zip(regions, encoded.frames, strict=True)
         ]
-        images = [
-            frame.prepared.images_in(other, gain)
+        images = (
+            frame.prepared.images_in(other, here.gain)
             for other, frame in zip(regions, encoded.frames, strict=True)
-        ]
+        )
         motion = [region.of(vectors) for vectors in encoded.motion]
         origins = [origin(region, other) for other in regions]
         contexts = inference.gather(self.network, features_of, motion, centre, origins)
         others = inference.around(self.network, contexts, images, motion, centre, origins)
-        return Gathered(contexts, others, inference.layers(self.network, images[centre], keep))
+        own = {name: region.of_image(image) for name, image in here.images.items()}
+        return Gathered(contexts, others, inference.layers(self.network, own, keep))
 
     def _room(self, frame: Frame, like: Sequence[Tensor]) -> list[Tensor]:
         """Empty features of a whole frame."""
@@ -436,6 +442,8 @@ def _pasted(
             inner, there = Region(*tile.inner), Region(tile.rows, tile.columns)
             for name, image in found.items():
                 there.of(result[name]).copy_(inner.of(image))
+            del found, image
+            give_back()  # no two tiles are alike
             report()
         return result
 

@@ -3,7 +3,7 @@
 Sizes are padded to what the network reads by pixels that are not valid, and cut back.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -113,7 +113,7 @@ def gather(
 def around(
     network: Network,
     contexts: Sequence[Context],
-    window: Sequence[Mapping[str, Image]],
+    window: Iterable[Mapping[str, Image]],
     motion: Sequence[Tensor],
     centre: int,
     origins: Sequence[Origin] | None = None,
@@ -123,12 +123,12 @@ def around(
     Args:
         network: predicts the kernels.
         contexts: see `gather`.
-        window: the components of every frame.
+        window: the components of every frame, taken one after another.
         motion: from the centre to each frame, pixels [B,2,H,W].
         centre: index of the centre frame.
         origins: see `Network.window`.
     """
-    images = [_padded_images(frame, network.config.alignment) for frame in window]
+    images = (_padded_images(frame, network.config.alignment) for frame in window)
     pyramids = [_motion(network, vectors) for vectors in motion]
     return neighbours(network, contexts, images, pyramids, centre, origins)
 

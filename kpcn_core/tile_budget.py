@@ -56,15 +56,16 @@ class TileBudget:
         Raises:
             OutOfMemory: not even the smallest tiles fit.
         """
-        size = self._size(frame, settings, overlap, need)
+        pieces = self._pieces(frame, settings, overlap, need)
         while True:
             try:
-                return compute(list(tiles(*frame.size, size, overlap, self._alignment)))
+                return compute(pieces)
             except Exception as error:
                 if not is_exhausted(error):
                     raise
             # Only here, behind the handler, nothing holds what the failed attempt had allocated.
-            size = self._smaller(frame, size)
+            size = self._smaller(frame, pieces)
+            pieces = list(tiles(*frame.size, size, overlap, self._alignment))
 
     def leaves(self, frame: Frame, settings: Settings, need: int, size: int) -> bool:
         """Whether so many bytes are left for other things while a frame is computed, in one piece.
@@ -77,14 +78,16 @@ class TileBudget:
         left = _for_pixels(settings.max_memory) - need * frame.size[0] * frame.size[1]
         return settings.tile is None and size <= left
 
-    def _size(self, frame: Frame, settings: Settings, overlap: int, need: int) -> tuple[int, int]:
-        """Height and width of the tiles."""
+    def _pieces(self, frame: Frame, settings: Settings, overlap: int, need: int) -> list[Tile]:
         if settings.tile is not None:
-            height = width = settings.tile
+            size = settings.tile, settings.tile
         else:
             memory = _for_pixels(self._memory(frame, settings.max_memory, need))
-            height, width = tile_size(*frame.size, memory, need, overlap, self._alignment)
-        return min(height, self._largest or height), min(width, self._largest or width)
+            size = tile_size(*frame.size, memory, need, overlap, self._alignment)
+        chosen = settings.tile is None
+        if self._largest is not None:
+            chosen, size = False, (min(size[0], self._largest), min(size[1], self._largest))
+        return list(tiles(*frame.size, size, overlap, self._alignment, wide_edges=chosen))
 
     def _memory(self, frame: Frame, asked: int, need: int) -> int:
         """What tiles may take. A GPU says when it is full; on the CPU we would be killed."""
@@ -97,8 +100,11 @@ class TileBudget:
         )
         return left
 
-    def _smaller(self, frame: Frame, size: tuple[int, int]) -> tuple[int, int]:
-        height, width = (min(pair) for pair in zip(size, frame.size, strict=True))
+    def _smaller(self, frame: Frame, pieces: list[Tile]) -> tuple[int, int]:
+        height, width = (
+            max(side.stop - side.start for side in sides)
+            for sides in zip(*((tile.rows, tile.columns) for tile in pieces), strict=True)
+        )
         half = max(height, width) // 2
         if half < SMALLEST:
             tried = f", not even for tiles of {max(height, width)} pixels"

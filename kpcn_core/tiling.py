@@ -28,7 +28,12 @@ class Tile:
 
 
 def tiles(
-    height: int, width: int, size: tuple[int, int], overlap: int, alignment: int
+    height: int,
+    width: int,
+    size: tuple[int, int],
+    overlap: int,
+    alignment: int,
+    wide_edges: bool = False,
 ) -> Iterator[Tile]:
     """Cover a frame by tiles of at most a size, plus their overlap.
 
@@ -38,17 +43,16 @@ def tiles(
         size: height and width of a tile without its overlap, pixels.
         overlap: how far the network sees beyond a pixel, pixels.
         alignment: what a tile's start must be a multiple of.
+        wide_edges: make tiles at the edges of the frame larger by what they need not read there.
     """
     if min(size) < 1:
         raise UnknownName(f"A tile must be at least 1 pixel wide; got {min(size)}.")
     down, right = (
-        length if side >= length else max(alignment, side // alignment * alignment)
+        list(_parts(length, side, overlap if wide_edges else 0, alignment))
         for side, length in zip(size, (height, width), strict=True)
     )
-    for row in range(0, height, down):
-        rows = slice(row, min(row + down, height))
-        for column in range(0, width, right):
-            columns = slice(column, min(column + right, width))
+    for rows in down:
+        for columns in right:
             yield Tile(
                 rows,
                 columns,
@@ -60,7 +64,7 @@ def tiles(
 def tile_size(
     height: int, width: int, memory: int, bytes_per_pixel: int, overlap: int, alignment: int = 1
 ) -> tuple[int, int]:
-    """Height and width of the tiles that keep within memory and read the fewest pixels in all.
+    """Size of the tiles, with wide edges, that keep within memory and read the fewest pixels.
 
     Args:
         height: of the frame, pixels.
@@ -79,24 +83,42 @@ def tile_size(
     margin = 2 * overlap + alignment - 1  # a tile may start that much before its overlap
     best, least = (1, 1), None
     for rows in range(1, -(-height // alignment) + 1):
-        tall = _share(height, rows, alignment)
+        tall = _share(height, rows, overlap, alignment)
         read = min(height, tall + margin)
         wide = (
             width if read * width <= pixels else (pixels // read - margin) // alignment * alignment
         )
         if wide < 1:
             continue
-        columns = -(-width // wide)
-        wide = _share(width, columns, alignment)
-        total = rows * columns * read * min(width, wide + margin)
+        columns = len(list(_parts(width, wide, overlap, alignment)))
+        wide = _share(width, columns, overlap, alignment)
+        total = (height + (rows - 1) * margin) * (width + (columns - 1) * margin)
         if least is None or total < least:
             best, least = (tall, wide), total
     return best
 
 
-def _share(length: int, parts: int, alignment: int) -> int:
-    """What each of so many parts has, in whole cells."""
-    return -(-length // (parts * alignment)) * alignment
+def _parts(length: int, side: int, edge: int, alignment: int) -> Iterator[slice]:
+    """Cuts of a length into parts of a side; the first and the last may be larger by an edge."""
+    side = length if side >= length else max(alignment, _floored(side, alignment))
+    edge = _floored(edge, alignment)
+    start, stop = 0, side + edge
+    while stop + edge < length:
+        yield slice(start, stop)
+        start, stop = stop, stop + side
+    yield slice(start, length)
+
+
+def _share(length: int, parts: int, edge: int, alignment: int) -> int:
+    """The side of each of so many parts, in whole cells."""
+    if parts == 1:
+        return length
+    inner = length - 2 * _floored(edge, alignment)
+    return max(alignment, -(-inner // (parts * alignment)) * alignment)
+
+
+def _floored(pixels: int, alignment: int) -> int:
+    return pixels // alignment * alignment
 
 
 def _grown(inner: slice, overlap: int, alignment: int, end: int) -> slice:

@@ -38,8 +38,8 @@ def test_tiles_give_the_same_pixels_as_the_whole(
 
 def test_memory_decides_on_the_tile(denoiser: Denoiser) -> None:
     seen: list[tuple[int, int]] = []
-    frame = random_frame(64, 64)
-    small = 50 * 50 * denoiser.network.bytes_without_logits(16, in_one_pass=False)
+    frame = random_frame(256, 256)
+    small = 190 * 190 * denoiser.network.bytes_without_logits(16, in_one_pass=False)
     denoiser.denoise(frame, max_memory=small, progress=lambda *step: seen.append(step))
     assert seen == [(done, len(seen)) for done in range(1, len(seen) + 1)]
     assert len(seen) > 3

@@ -73,13 +73,18 @@ def planes(
 
     def rows(first: int) -> None:
         last = min(first + HEIGHT, height)
-        for name, start, mean, variance in seen:
-            if variance is None:
+        there, count = slice(config.fold * first, config.fold * last), last - first
+        for name, start, whole, spread in seen:
+            # Copied, if at all, a few rows at a time: a tile's planes together are as large as it.
+            mean = np.ascontiguousarray(whole[:, there])
+            if spread is None:
                 logarithmic = name != "normal"
-                fold_image(mean, logarithmic, config.fold, start, first, last, cells)
+                fold_image(mean, logarithmic, config.fold, start, 0, count, cells[first:last])
             else:
+                variance = np.ascontiguousarray(spread[:, there])
                 fold_deviation(
-                    mean, variance, VARIANCE_EPSILON, config.fold, start, first, last, cells
+                    *(mean, variance, VARIANCE_EPSILON, config.fold, start),
+                    *(0, count, cells[first:last]),
                 )
 
     each(rows, [(first,) for first in range(0, height, HEIGHT)])
@@ -96,16 +101,10 @@ def _seen(
         return np.zeros((3, 1, 1), np.float32), None
     mean = aovs[base] if part is None else part.radiance
     if base == name:
-        return _planar(mean), None
+        return mean[0].numpy(), None
     variance = aovs[f"{base}_mse"] if part is None else part.variance
     assert variance is not None
-    return _planar(mean), _planar(variance)
-
-
-def _planar(image: Tensor) -> Floats:
-    """[1,C,H,W] -> [C,H,W]."""
-    found: Floats = image[0].contiguous().numpy()
-    return found
+    return mean[0].numpy(), variance[0].numpy()
 
 
 def read(network: Network, folded: Tensor, encoder: str) -> Tensor:

@@ -350,8 +350,32 @@ class Network(nn.Module):
             planes: of all its components and what is filtered like them, masks included.
             in_one_pass: layers are computed with all that surrounds them (`encoding`).
         """
-        features = (4 if in_one_pass else 8) * self.config.channels[0] / self.config.fold**2
+        features = (4.5 if in_one_pass else 8) * self.config.channels[0] / self.config.fold**2
         return int(4 * (features + planes))
+
+    def bytes_in_window(self, frames: int, planes: int) -> int:
+        """The same of a window of two frames or more, whose centre is filtered by `blocks`.
+
+        Args:
+            frames: how many it has.
+            planes: see `bytes_without_logits`.
+        """
+        config = self.config
+        features = sum(
+            channels / (config.fold << scale) ** 2 for scale, channels in enumerate(config.channels)
+        )
+        # The logits of one other frame, what they are made from, and what they are applied to.
+        width = KernelPredictor.width(config.channels[0], config.fold)
+        kernels = len(COMPONENTS) * config.neighbours**2 + 4 * width + 4 * planes
+        return int(4 * (2 * frames * features + kernels))
+
+    @property
+    def bytes_kept(self) -> int:
+        """Bytes a pixel that are kept for another lambda: what the last layers read."""
+        config = self.config
+        if config.asymmetry != KERNELS:
+            return 0
+        return int(4 * 4 / 3 * (KernelPredictor.width(config.channels[0], config.fold) + 1))
 
     def layout(self, scale: int, centre: bool) -> dict[str, int]:
         """Names of the logits of a scale, and how many there are of each."""

@@ -3,7 +3,7 @@
 All of it is linear in the colors, so any further layer can ride along with a component.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from torch import Tensor
@@ -41,17 +41,20 @@ class Image(NamedTuple):
 def neighbours(
     network: Network,
     contexts: Sequence[Context],
-    window: Sequence[Mapping[str, Image]],
+    window: Iterable[Mapping[str, Image]],
     motion: Sequence[Sequence[Tensor]],
     centre: int,
     origins: Sequence[Origin] | None = None,
 ) -> Shares | None:
     """What all frames but the centre add to it: the part that no lambda changes.
 
+    One frame after another, so that no more than one has its images and its share in memory.
+
     Args:
         network: predicts the kernels.
         contexts: of every scale, finest first.
-        window: the components of every frame, all the same ones in the same order.
+        window: the components of every frame, all the same ones in the same order; those of the
+            centre are not read.
         motion: from the centre to each frame, at every scale, in its pixels [B,2,h,w].
         centre: index of the centre frame.
         origins: see `Network.window`.
@@ -59,21 +62,20 @@ def neighbours(
     Returns:
         None if there is no other frame.
     """
-    others = [frame for frame in range(len(window)) if frame != centre]
-    if not others:
-        return None
-    names = list(window[centre])
-    starts = origins or [(0, 0)] * len(window)
-    found: list[dict[str, list[Share]]] = [{name: [] for name in names} for _ in contexts]
-    for frame in others:
-        pyramids = {name: image.pyramid(len(contexts)) for name, image in window[frame].items()}
+    starts = origins or [(0, 0)] * len(motion)
+    found: Shares = [{} for _ in contexts]
+    for frame, parts in enumerate(window):
+        if frame == centre:
+            continue
+        pyramids = {name: image.pyramid(len(contexts)) for name, image in parts.items()}
         for scale, context in enumerate(contexts):
-            images = {name: pyramids[name][scale] for name in names}
+            images = {name: pyramid[scale] for name, pyramid in pyramids.items()}
             start = (starts[frame][0] >> scale, starts[frame][1] >> scale)
             shares = _shares(network, context, scale, frame, images, motion[frame][scale], start)
             for name, one in shares.items():
-                found[scale][name].append(one)
-    return [{name: together(each) for name, each in shares.items()} for shares in found]
+                before = found[scale].get(name)
+                found[scale][name] = one if before is None else together([before, one])
+    return found if found[0] else None
 
 
 def reconstruct(
