@@ -15,6 +15,8 @@ from kpcn_core.prepared import Prepared
 from kpcn_core.settings import OUTPUTS, Settings
 from kpcn_core.transfer import fetched, tensor
 
+LIGHT = ("color", "diffuse", "specular")  # AOVs that structure of the color is also structure of
+
 
 def check_color(frame: Frame) -> None:
     """Raise MissingAov if a frame has no beauty."""
@@ -52,37 +54,44 @@ def output(
     frame, gain = prepared.frame, prepared.gain
     factors = restoration.gains(prepared, filtered)
     color = composed(prepared.components(filtered), factors, gain)
-    shape = structure.factor(prepared, color, frames)
-    if shape is not None:
-        color = color * shape
     share = restoration.detail(prepared, color)
-    made = {"color": color}
-    asked = [aov for aov in settings.aovs if aov != "color"]
+    made = {"color": kept(color, prepared.aovs["color"], share)}
+    shape = structure.factor(prepared, made["color"], color, frames)
     layers: dict[str, Tensor] = {}
-    if asked or settings.like:
-        restored = {name: image * factors.get(name, 1.0) for name, image in filtered.items()}
-        if shape is not None:
-            restored |= {name: restored[name] * shape for name in features.LIGHT & restored.keys()}
-        layers = _layers(prepared, settings, filtered, restored)
-        made |= _apart(prepared.components(restored), gain)
-    if "alpha" in layers:
-        made["alpha"] = layers.pop("alpha")
-    aovs = {aov: kept(made[aov], prepared.aovs[aov], share) for aov in settings.aovs}
+    if settings.like or any(aov != "color" for aov in settings.aovs):
+        gained = {name: image * factors.get(name, 1.0) for name, image in filtered.items()}
+        layers = _layers(prepared, settings, filtered, gained)
+        apart = _apart(prepared.components(gained), gain)
+        if "alpha" in layers:
+            apart["alpha"] = layers.pop("alpha")
+        made |= {
+            aov: kept(apart[aov], prepared.aovs[aov], share)
+            for aov in settings.aovs
+            if aov in apart
+        }
+    aovs = {aov: _shaped(made[aov], shape if aov in LIGHT else None) for aov in settings.aovs}
     further = {
-        name: kept(layer, tensor(frame.layers[name], layer.device), share)
+        name: _shaped(
+            kept(layer, tensor(frame.layers[name], layer.device), share),
+            None if settings.like[name] == "albedo" else shape,
+        )
         for name, layer in layers.items()
     }
     return frame.with_aovs(**fetched(aovs)).with_layers(**fetched(further))
+
+
+def _shaped(image: Tensor, shape: Tensor | None) -> Tensor:
+    return image if shape is None else image * shape
 
 
 def _layers(
     prepared: Prepared,
     settings: Settings,
     filtered: Mapping[str, Tensor],
-    restored: Mapping[str, Tensor],
+    gained: Mapping[str, Tensor],
 ) -> dict[str, Tensor]:
-    """The further layers; those of light are restored as the color is, the others are not."""
-    found = prepared.layers(restored)
+    """The further layers; those of light keep it as the color does, the others have none."""
+    found = prepared.layers(gained)
     still = {name for name, model in settings.riders.items() if model == "albedo"}
     if still:
         plain = prepared.layers(filtered)

@@ -50,23 +50,25 @@ def guides(prepared: Prepared) -> Tensor | None:
     return torch.cat(found, dim=1) if found else None
 
 
-def factor(prepared: Prepared, color: Tensor, frames: int) -> Tensor | None:
+def factor(prepared: Prepared, color: Tensor, filtered: Tensor, frames: int) -> Tensor | None:
     """What to multiply a denoised color [1,3,H,W] by, and all that it is the sum of [1,1,H,W].
 
     Args:
         prepared: the frame.
         color: denoised, in units of the frame.
+        filtered: the same, NaN where no kernel had a usable pixel [1,3,H,W].
         frames: of the window that it was denoised with.
 
     Returns:
-        1 where guides explain nothing; NaN where the color is; None if there are no guides.
+        1 where guides explain nothing, and where nothing was filtered; None if there are no guides.
     """
     known = guides(prepared)
     if known is None:
         return None
     noisy, dark = prepared.aovs["color"], DARK / prepared.gain
     found = explained(noisy, color, known, dark, PRIOR / frames)
-    return (1 + found).clamp(LEAST, LARGEST)
+    there = filtered.isfinite().all(dim=1, keepdim=True)
+    return torch.where(there, (1 + found).clamp(LEAST, LARGEST), 1.0)
 
 
 def explained(
