@@ -2,6 +2,7 @@
 
 import os
 import signal
+from tempfile import TemporaryDirectory
 
 import torch
 
@@ -11,6 +12,10 @@ from kpcn_core.renderers.mitsuba_variant import use_bundled_llvm
 use_bundled_llvm()
 # A shell that runs tests in the background lets them, and what they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Tests neither read where the user has installed kpcn, nor change it.
+CONFIG = TemporaryDirectory(prefix="kpcn-config-")
+os.environ["XDG_CONFIG_HOME"] = os.environ["APPDATA"] = CONFIG.name
+os.environ.pop("KPCN_PYTHON", None)
 # Triton decides when it is first imported whether its kernels run in the interpreter.
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
