@@ -69,7 +69,10 @@ def output(
             for aov in settings.aovs
             if aov in apart
         }
-    aovs = {aov: _shaped(made[aov], shape if aov in LIGHT else None) for aov in settings.aovs}
+    aovs = {
+        aov: _shaped(made[aov], shape if aov in LIGHT else None)
+        for aov in dict.fromkeys(settings.aovs)
+    }
     further = {
         name: _shaped(
             kept(layer, tensor(frame.layers[name], layer.device), share),
@@ -81,7 +84,8 @@ def output(
 
 
 def _shaped(image: Tensor, shape: Tensor | None) -> Tensor:
-    return image if shape is None else image * shape
+    """What `kept` gave, which nobody else has, times its shape."""
+    return image if shape is None else image.mul_(shape)
 
 
 def _layers(

@@ -12,6 +12,7 @@ neither variances nor sample counts.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -40,14 +41,24 @@ DARK = 0.02  # brightness, in exposed units, below which differences no longer c
 LEAST, LARGEST = 0.1, 3.0  # of the factor
 
 
-def guides(prepared: Prepared) -> Tensor | None:
-    """What explains structure [1,K,H,W], as noisy as it is; None if the frame has nothing."""
-    found = []
-    if "normal" in prepared.aovs:
-        found.append(finite(prepared.aovs["normal"]))
-    if "albedo" in prepared.aovs:
-        found.append(ALBEDO * finite(prepared.aovs["albedo"]).mean(dim=1, keepdim=True))
-    return torch.cat(found, dim=1) if found else None
+class Guides(NamedTuple):
+    """What explains structure, as noisy as it is; what is not finite counts as 0.
+
+    Attributes:
+        normal: [1,3,H,W], or None.
+        albedo: [1,3,H,W], of which the mean counts, or None.
+    """
+
+    normal: Tensor | None
+    albedo: Tensor | None
+
+    @property
+    def planes(self) -> Tensor:
+        """All of them [1,K,H,W]."""
+        found = [] if self.normal is None else [finite(self.normal)]
+        if self.albedo is not None:
+            found.append(ALBEDO * finite(self.albedo).mean(dim=1, keepdim=True))
+        return torch.cat(found, dim=1)
 
 
 def factor(prepared: Prepared, color: Tensor, filtered: Tensor, frames: int) -> Tensor | None:
@@ -62,64 +73,71 @@ def factor(prepared: Prepared, color: Tensor, filtered: Tensor, frames: int) -> 
     Returns:
         1 where guides explain nothing, and where nothing was filtered; None if there are no guides.
     """
-    known = guides(prepared)
-    if known is None:
+    guides = Guides(prepared.aovs.get("normal"), prepared.aovs.get("albedo"))
+    if guides.normal is None and guides.albedo is None:
         return None
     noisy, dark = prepared.aovs["color"], DARK / prepared.gain
-    found = explained(noisy, color, known, dark, PRIOR / frames)
-    there = filtered.isfinite().all(dim=1, keepdim=True)
-    return torch.where(there, (1 + found).clamp(LEAST, LARGEST), 1.0)
+    found = explained(noisy, color, guides, dark, PRIOR / frames).add_(1).clamp_(LEAST, LARGEST)
+    return found.masked_fill_(~filtered.isfinite().all(dim=1, keepdim=True), 1.0)
 
 
 def explained(
-    noisy: Tensor, denoised: Tensor, guides: Tensor, dark: Tensor, prior: float = PRIOR
+    noisy: Tensor, denoised: Tensor, guides: Guides, dark: Tensor, prior: float = PRIOR
 ) -> Tensor:
     """The part of what denoising took that guides explain, relative to the brightness [1,1,H,W].
 
     Args:
         noisy: color [1,3,H,W]; pixels that are not finite count nothing.
         denoised: likewise.
-        guides: finite [1,K,H,W].
+        guides: at least one.
         dark: brightness [1,1,1,1] that is added to that of the denoised pixels.
         prior: see `PRIOR`.
     """
     if compiler.usable(denoised):
         return _compiled(noisy, denoised, guides, float(dark), prior)
+    known = guides.planes
     usable = (noisy + denoised).isfinite().all(dim=1, keepdim=True)
     bright = denoised.mean(dim=1, keepdim=True).clamp(min=0) + dark
     left = ((noisy - denoised).mean(dim=1, keepdim=True) / bright).clamp(-MOST, MOST)
-    planes = torch.cat([torch.ones_like(left), guides, left], dim=1)
+    planes = torch.cat([torch.ones_like(left), known, left], dim=1)
     rows, columns = torch.triu_indices(planes.shape[1], planes.shape[1], device=planes.device)
-    products = torch.where(usable, planes[:, rows] * planes[:, columns], 0.0)
+    products = torch.cat(
+        [planes[:, rows] * planes[:, columns], (bright - dark) * planes[:, :-1]], 1
+    )
+    products = torch.where(usable, products, 0.0)
     height, width = left.shape[-2:]
     wide = functional.pad(products, [0, -width % SQUARE, 0, -height % SQUARE])
-    found = _fitted(functional.avg_pool2d(wide, SQUARE)[0], guides.shape[1], prior)
+    found = _fitted(functional.avg_pool2d(wide, SQUARE)[0], known.shape[1], prior)
     larger = functional.interpolate(
         found[None], scale_factor=float(SQUARE), mode="bilinear", align_corners=False
     )[..., :height, :width]
-    return (larger[:, :-1] * guides).sum(dim=1, keepdim=True) + larger[:, -1:]
+    return (larger[:, :-1] * known).sum(dim=1, keepdim=True) + larger[:, -1:]
 
 
-def _compiled(noisy: Tensor, denoised: Tensor, guides: Tensor, dark: float, prior: float) -> Tensor:
-    """`explained` of images on a CPU, in two passes over them."""
+def _compiled(noisy: Tensor, denoised: Tensor, guides: Guides, dark: float, prior: float) -> Tensor:
+    """`explained` of images on a CPU, in two passes over them, with nothing but the result kept."""
     # numba takes its time to be imported.
     from kpcn_core.ops.regression import apply_functions, sum_products
 
-    mean, clean, known = (compiler.planes(image) for image in (noisy, denoised, guides))
+    mean, clean = compiler.planes(noisy), compiler.planes(denoised)
+    known = tuple(
+        plane for image in guides if image is not None for plane in compiler.planes(image)
+    )
+    single = 0 if guides.normal is None else guides.normal.shape[1]
+    number = single + (guides.albedo is not None)
     height, width = mean[0].shape
-    count = len(known) + 2
     squares = -(-height // SQUARE), -(-width // SQUARE)
-    sums = np.empty((count * (count + 1) // 2, *squares), np.float32)
+    sums = np.empty(((number + 2) * (number + 3) // 2 + number + 1, *squares), np.float32)
 
     def add(row: int) -> None:
-        sum_products(mean, clean, known, dark, MOST, SQUARE, row, sums)
+        sum_products(mean, clean, known, single, ALBEDO, dark, MOST, SQUARE, row, sums)
 
     each(add, [(row,) for row in range(squares[0])])
-    found = _fitted(torch.from_numpy(sums), len(known), prior).contiguous().numpy()
+    found = _fitted(torch.from_numpy(sums), number, prior).contiguous().numpy()
     out = np.empty((height, width), np.float32)
 
     def apply(first: int, last: int) -> None:
-        apply_functions(found, known, SQUARE, first, last, out)
+        apply_functions(found, known, single, ALBEDO, SQUARE, first, last, out)
 
     in_rows(apply, height)
     return torch.from_numpy(out)[None, None]
@@ -128,11 +146,13 @@ def _compiled(noisy: Tensor, denoised: Tensor, guides: Tensor, dark: float, prio
 def _fitted(sums: Tensor, count: int, prior: float) -> Tensor:
     """The function of each square: a factor for each guide, and a constant [K+1,h,w].
 
-    It is 0 in the middle of the guides: the mean of what was taken is noise, or `restoration`'s.
+    The constant keeps the light: what brightens some pixels darkens others. How much was taken from
+    all of them is `restoration`'s.
 
     Args:
         sums: of the products of 1, the guides and what was taken: those of 1 with all, of the first
-            guide with itself and all after it, and so on [(K+2)(K+3)/2,h,w].
+            guide with itself and all after it, and so on; then of the brightness with 1 and the
+            guides [(K+2)(K+3)/2+K+1,h,w].
         count: K.
         prior: see `PRIOR`.
     """
@@ -149,7 +169,10 @@ def _fitted(sums: Tensor, count: int, prior: float) -> Tensor:
     for equation in matrix:
         equation[0] = equation[0] + RIDGE + noise / (PIXELS * prior**2)
     factors = _solved(matrix, right)
-    constant = -sum(one * there for one, there in zip(factors, middle, strict=True))
+    light = next(products)
+    constant = torch.zeros_like(light)
+    for one, there, lit in zip(factors, middle, products, strict=True):
+        constant -= one * torch.where(light > 0, lit / light, there)
     return torch.stack([*factors, constant])
 
 

@@ -11,6 +11,7 @@ from kpcn_core.denoiser import Denoiser
 from kpcn_core.frame import Frame
 from kpcn_core.ops import compiler
 from kpcn_core.settings import Settings
+from kpcn_core.structure import Guides
 from tests.frames import random_frame
 from tests.networks import random_network
 
@@ -18,15 +19,16 @@ DARK = torch.full((1, 1, 1, 1), 0.02)
 SIZE = (48, 64)
 
 
-def edge() -> Tensor:
+def edge() -> Guides:
     """Guides of two walls that meet: their normals differ, their albedo does not."""
     left = (torch.arange(SIZE[1]) < 30).float().expand(1, 1, *SIZE)
-    return torch.cat([left, 1 - left, torch.zeros_like(left), torch.full_like(left, 0.1)], dim=1)
+    normal = torch.cat([left, 1 - left, torch.zeros_like(left)], dim=1)
+    return Guides(normal, torch.full_like(normal, 0.5))
 
 
 def shaded(dark: float = 0.2, bright: float = 0.4) -> Tensor:
     """The light on them."""
-    left = edge()[:, :1]
+    left = edge().planes[:, :1]
     return (left * bright + (1 - left) * dark).expand(-1, 3, -1, -1)
 
 
@@ -40,7 +42,7 @@ def noise(deviation: float) -> Tensor:
     return (torch.randn((1, 1, *SIZE), generator=generator) * deviation).expand(-1, 3, -1, -1)
 
 
-def restored(noisy: Tensor, denoised: Tensor, guides: Tensor) -> Tensor:
+def restored(noisy: Tensor, denoised: Tensor, guides: Guides) -> Tensor:
     return denoised * (1 + structure.explained(noisy, denoised, guides, DARK))
 
 
@@ -53,7 +55,7 @@ def test_a_blurred_edge_between_two_normals_comes_back(deviation: float, left: f
 
 
 def test_where_guides_are_constant_nothing_changes() -> None:
-    flat = torch.ones_like(edge())
+    flat = Guides(torch.ones_like(shaded()), torch.ones_like(shaded()))
     found = structure.explained(shaded() * (1 + noise(0.3)), blurred(shaded()), flat, DARK)
     assert_close(found, torch.zeros_like(found), rtol=0, atol=1e-5)
 
@@ -62,9 +64,17 @@ def test_where_guides_are_constant_nothing_changes() -> None:
 def test_noise_is_not_found_in_guides(deviation: float) -> None:
     clean = torch.full((1, 3, *SIZE), 0.3)
     generator = torch.Generator().manual_seed(1)
-    rough = torch.rand((1, 4, *SIZE), generator=generator)
+    rough = Guides(*torch.rand((2, 1, 3, *SIZE), generator=generator))
     found = structure.explained(clean * (1 + noise(deviation)), clean, rough, DARK)
     assert found.square().mean().sqrt() < 0.25 * deviation
+
+
+@pytest.mark.parametrize("deviation", [0.0, 0.3])
+def test_light_is_kept(deviation: float) -> None:
+    soft = blurred(shaded(0.05, 0.8))
+    found = restored(shaded(0.05, 0.8) * (1 + noise(deviation)), soft, edge())
+    assert (found - soft).abs().max() > 0.05
+    assert abs(found.mean() / soft.mean() - 1) < 5e-3
 
 
 def test_a_firefly_changes_little_around_it() -> None:
@@ -91,14 +101,16 @@ def test_the_brightness_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize("size", [(48, 64), (41, 57), (3, 5), (4, 130)])
-@pytest.mark.parametrize("guides", [1, 3, 4])
+@pytest.mark.parametrize("guides", ["normal", "albedo", "both"])
 def test_compiled_and_readable_are_the_same(
-    monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], guides: int
+    monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], guides: str
 ) -> None:
     generator = torch.Generator().manual_seed(2)
     noisy, soft = (torch.rand((1, 3, *size), generator=generator) - 0.1 for _ in range(2))
     noisy[..., 1, 2], soft[..., 2, 3] = torch.nan, torch.inf
-    known = torch.rand((1, guides, *size), generator=generator)
+    normal, albedo = torch.rand((2, 1, 3, *size), generator=generator)
+    normal[..., 0, 1], albedo[..., 1, 1] = torch.nan, torch.inf
+    known = Guides(None if guides == "albedo" else normal, None if guides == "normal" else albedo)
     fast = structure.explained(noisy, soft, known, DARK)
     monkeypatch.setattr(compiler, "usable", lambda _: False)
     slow = structure.explained(noisy, soft, known, DARK)

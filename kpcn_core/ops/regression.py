@@ -21,6 +21,8 @@ def sum_products(
     noisy: Planes,
     denoised: Planes,
     guides: Planes,
+    single: int,
+    share: float,
     dark: float,
     most: float,
     side: int,
@@ -32,7 +34,9 @@ def sum_products(
     Args:
         noisy: the planes of each of three channels; pixels that are not finite count nothing.
         denoised: likewise.
-        guides: finite.
+        guides: planes that guides are made of; what is not finite counts as 0.
+        single: how many of them are guides by themselves; the mean of the others is one more.
+        share: of that mean.
         dark: added to the brightness of the denoised pixels.
         most: how far a relative difference counts.
         side: of the squares.
@@ -40,7 +44,7 @@ def sum_products(
         out: the result [P,h/side,w/side].
     """
     height, width = noisy[0].shape
-    count = len(guides) + 2
+    count = single + min(len(guides) - single, 1) + 2
     black, limit = np.float32(dark), np.float32(most)
     columns = -(-width // side)
     lines = np.zeros((len(out), columns * side), np.float32)
@@ -48,10 +52,11 @@ def sum_products(
     there, light = one[0], np.empty(width, np.float32)
     for y in range(side * row, min(side * row + side, height)):
         _differences(noisy, denoised, y, black, limit, there, light, one[count - 1])
-        for guide in range(len(guides)):
-            plane, line = guides[guide][y], one[1 + guide]
+        _guide_rows(guides, single, share, y, one[1 : count - 1])
+        for guide in range(1, count - 1):
+            line = one[guide]
             for i in range(width):
-                line[i] = plane[i] * there[i]
+                line[i] *= there[i]
         index = 0
         for first in range(count):
             for second in range(first, count):
@@ -59,6 +64,10 @@ def sum_products(
                 for i in range(width):
                     sums[i] += left[i] * right[i]
                 index += 1
+        for guide in range(count - 1):
+            left, sums = one[guide], lines[index + guide]
+            for i in range(width):
+                sums[i] += light[i] * left[i]
     for index in range(len(out)):
         _pooled(lines[index], side, out[index, row])
 
@@ -74,7 +83,10 @@ def _differences(
     light: Floats,
     taken: Floats,
 ) -> None:
-    """What denoising took from a row, relative to the brightness; 0 where a pixel is not there."""
+    """The brightness of a row, and what denoising took from it, relative to that.
+
+    Both are 0 where a pixel is not there, which is 1 or 0.
+    """
     width = len(there)
     there[:], light[:], taken[:] = ONE, ZERO, ZERO
     for channel in range(len(noisy)):
@@ -86,8 +98,23 @@ def _differences(
             light[i] += THIRD * clean[i]
             taken[i] += THIRD * (mean[i] - clean[i])
     for i in range(width):
-        ratio = taken[i] / (max(light[i], ZERO) + dark)
+        light[i] = max(light[i], ZERO) if there[i] > ZERO else ZERO
+        ratio = taken[i] / (light[i] + dark)
         taken[i] = min(max(ratio, -most), most) if there[i] > ZERO else ZERO
+
+
+@part
+def _guide_rows(guides: Planes, single: int, share: float, y: int, out: Floats) -> None:
+    """A row of each guide [K,w]."""
+    width = out.shape[1]
+    out[:] = ZERO
+    each = ONE if len(guides) == single else np.float32(share / (len(guides) - single))
+    for index in range(len(guides)):
+        plane, line = guides[index][y], out[min(index, single)]
+        bits = plane.view(np.int32)
+        scale = ONE if index < single else each
+        for i in range(width):
+            line[i] += scale * plane[i] if (bits[i] & EXPONENT) != EXPONENT else ZERO
 
 
 @part
@@ -103,13 +130,22 @@ def _pooled(line: Floats, side: int, out: Floats) -> None:
 
 @compiled
 def apply_functions(
-    functions: Floats, guides: Planes, side: int, first: int, last: int, out: Floats
+    functions: Floats,
+    guides: Planes,
+    single: int,
+    share: float,
+    side: int,
+    first: int,
+    last: int,
+    out: Floats,
 ) -> None:
     """Rows `first` to `last` of what functions make of guides, each interpolated between squares.
 
     Args:
         functions: of each square a factor for each guide, and a constant [K+1,h/side,w/side].
-        guides: [K] planes.
+        guides: see `sum_products`, as the next two.
+        single: how many are guides by themselves.
+        share: of the mean of the others.
         side: of the squares.
         first: row.
         last: row after the last one.
@@ -119,13 +155,14 @@ def apply_functions(
     count, rows, columns = functions.shape
     step = ONE / np.float32(side)
     before, after = np.empty(width, np.int64), np.empty(width, np.int64)
-    share = np.empty(width, np.float32)
+    right = np.empty(width, np.float32)
     for i in range(width):
         place = max((np.float32(i) + HALF) * step - HALF, ZERO)
         before[i] = min(int(place), columns - 1)
         after[i] = min(before[i] + 1, columns - 1)
-        share[i] = place - np.float32(int(place))
+        right[i] = place - np.float32(int(place))
     line = np.empty(columns, np.float32)
+    lines = np.empty((count, width), np.float32)
     for y in range(first, last):
         place = max((np.float32(y) + HALF) * step - HALF, ZERO)
         upper = min(int(place), rows - 1)
@@ -133,16 +170,12 @@ def apply_functions(
         down = place - np.float32(int(place))
         made = out[y]
         made[:] = ZERO
+        _guide_rows(guides, single, share, y, lines[: count - 1])
+        lines[count - 1] = ONE
         for k in range(count):
-            above, below = functions[k, upper], functions[k, lower]
+            above, below, guide = functions[k, upper], functions[k, lower], lines[k]
             for column in range(columns):
                 line[column] = above[column] + down * (below[column] - above[column])
-            if k < len(guides):
-                plane = guides[k][y]
-                for i in range(width):
-                    start = line[before[i]]
-                    made[i] += (start + share[i] * (line[after[i]] - start)) * plane[i]
-            else:
-                for i in range(width):
-                    start = line[before[i]]
-                    made[i] += start + share[i] * (line[after[i]] - start)
+            for i in range(width):
+                start = line[before[i]]
+                made[i] += (start + right[i] * (line[after[i]] - start)) * guide[i]
