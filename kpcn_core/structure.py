@@ -77,8 +77,19 @@ def factor(prepared: Prepared, color: Tensor, filtered: Tensor, frames: int) -> 
     if guides.normal is None and guides.albedo is None:
         return None
     noisy, dark = prepared.aovs["color"], DARK / prepared.gain
-    found = explained(noisy, color, guides, dark, PRIOR / frames).add_(1).clamp_(LEAST, LARGEST)
-    return found.masked_fill_(~filtered.isfinite().all(dim=1, keepdim=True), 1.0)
+    found = explained(noisy, color, guides, dark, PRIOR / frames)
+    if compiler.usable(found):
+        # numba takes its time to be imported.
+        from kpcn_core.ops.regression import bounded_factors
+
+        planes, (out,) = compiler.planes(filtered), compiler.planes(found)
+        in_rows(
+            lambda first, last: bounded_factors(planes, LEAST, LARGEST, first, last, out),
+            out.shape[0],
+        )
+        return torch.from_numpy(out)[None, None]
+    there = filtered.isfinite().all(dim=1, keepdim=True)
+    return torch.where(there, (1 + found).clamp(LEAST, LARGEST), 1.0)
 
 
 def explained(
@@ -205,6 +216,13 @@ def _solved(matrix: Sequence[Sequence[Tensor]], right: Sequence[Tensor]) -> list
 def _around(sums: Tensor) -> Tensor:
     """Weighted means of squares and those around them; the outermost go on beyond the image."""
     height, width = sums.shape[-2:]
+    if compiler.usable(sums):
+        from kpcn_core.ops.regression import smooth
+
+        image, weights = sums.numpy(), np.array(AROUND, np.float32)
+        out = np.empty_like(image)
+        each(lambda plane: smooth(image, weights, plane, out), [(k,) for k in range(len(image))])
+        return torch.from_numpy(out)
     wide = functional.pad(sums[None], [1] * 4, mode="replicate")[0]
     rows = sum(weight * wide[:, k : k + height] for k, weight in enumerate(AROUND))
     assert isinstance(rows, Tensor)

@@ -10,6 +10,7 @@ from kpcn_core import structure
 from kpcn_core.denoiser import Denoiser
 from kpcn_core.frame import Frame
 from kpcn_core.ops import compiler
+from kpcn_core.prepared import prepare
 from kpcn_core.settings import Settings
 from kpcn_core.structure import Guides
 from tests.frames import random_frame
@@ -115,6 +116,21 @@ def test_compiled_and_readable_are_the_same(
     monkeypatch.setattr(compiler, "usable", lambda _: False)
     slow = structure.explained(noisy, soft, known, DARK)
     assert fast.isfinite().all()
+    assert_close(fast, slow, rtol=1e-4, atol=1e-5)
+
+
+def test_compiled_and_readable_factors_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = random_frame(41, 57)
+    prepared = prepare(frame, True, {}, torch.device("cpu"))
+    color = prepared.aovs["color"] * 0.9
+    filtered = color.clone()
+    filtered[:, 1, 3, 4] = torch.nan
+    fast = structure.factor(prepared, color, filtered, 1)
+    monkeypatch.setattr(compiler, "usable", lambda _: False)
+    slow = structure.factor(prepared, color, filtered, 1)
+    assert fast is not None
+    assert slow is not None
+    assert fast[..., 3, 4] == slow[..., 3, 4] == 1
     assert_close(fast, slow, rtol=1e-4, atol=1e-5)
 
 

@@ -179,3 +179,52 @@ def apply_functions(
             for i in range(width):
                 start = line[before[i]]
                 made[i] += (start + right[i] * (line[after[i]] - start)) * guide[i]
+
+
+@compiled
+def bounded_factors(
+    filtered: Planes, least: float, most: float, first: int, last: int, out: Floats
+) -> None:
+    """Rows `first` to `last` of changes become factors: 1 more, within bounds.
+
+    Args:
+        filtered: where one of these planes [h,w] is not finite, the factor is 1.
+        least: the smallest factor.
+        most: the largest.
+        first: row.
+        last: row after the last one.
+        out: changes, and the result [h,w].
+    """
+    low, high = np.float32(least), np.float32(most)
+    width = out.shape[1]
+    for y in range(first, last):
+        made = out[y]
+        for i in range(width):
+            made[i] = min(max(ONE + made[i], low), high)
+        for channel in range(len(filtered)):
+            bits = filtered[channel][y].view(np.int32)
+            for i in range(width):
+                made[i] = made[i] if (bits[i] & EXPONENT) != EXPONENT else ONE
+
+
+@compiled
+def smooth(sums: Floats, weights: Floats, plane: int, out: Floats) -> None:
+    """One plane of weighted means of squares and those next to them; see `structure._around`.
+
+    Args:
+        sums: [P,h,w].
+        weights: of the one before, itself, and the one after, in each direction [3].
+        plane: which.
+        out: the result [P,h,w].
+    """
+    height, width = sums.shape[1:]
+    image, made = sums[plane], out[plane]
+    line = np.empty(width + 2, np.float32)
+    for y in range(height):
+        above, here, below = image[max(y - 1, 0)], image[y], image[min(y + 1, height - 1)]
+        for i in range(width):
+            line[i + 1] = weights[0] * above[i] + weights[1] * here[i] + weights[2] * below[i]
+        line[0], line[width + 1] = line[1], line[width]
+        row = made[y]
+        for i in range(width):
+            row[i] = weights[0] * line[i] + weights[1] * line[i + 1] + weights[2] * line[i + 2]
