@@ -436,6 +436,7 @@ def _pasted(
             found = filtered(Region(pieces[0].rows, pieces[0].columns))
             report()
             return found
+        give_back()  # what preparing the frame has freed
         result = {name: torch.empty_like(image.radiance) for name, image in prepared.images.items()}
         for tile in pieces:
             found = filtered(Region(tile.read_rows, tile.read_columns))
