@@ -4,6 +4,7 @@ import os
 import signal
 from tempfile import TemporaryDirectory
 
+import pytest
 import torch
 
 from kpcn_core.renderers.mitsuba_variant import use_bundled_llvm
@@ -21,3 +22,9 @@ if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 # Convolutions of float32 would else be of numbers with ten bits, on a GPU.
 torch.backends.cudnn.allow_tf32 = False
+
+
+@pytest.fixture
+def kernels_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No structure is given back after the kernels: what exports have, and nothing else."""
+    monkeypatch.setattr("kpcn_core.structure.factor", lambda *_: None)

@@ -8,7 +8,6 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from kpcn_core import structure
 from kpcn_core.denoiser import Denoiser
 from kpcn_core.errors import InvalidAsymmetry, InvalidPixels, MissingAov, UnknownName
 from kpcn_core.frame import Frame, Pixels
@@ -55,12 +54,6 @@ def lost(frame: Frame) -> Frame:
     """The frame with motion that leads nowhere."""
     nowhere = np.full_like(frame["forward"], np.nan)
     return frame.with_aovs(forward=nowhere, backward=nowhere)
-
-
-@pytest.fixture
-def kernels_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is given back to the color, and to what it is the sum of, after the kernels."""
-    monkeypatch.setattr(structure, "factor", lambda *_: None)
 
 
 # --- windows ---

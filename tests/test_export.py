@@ -29,6 +29,8 @@ from tests.exports import (
 )
 from tests.frames import random_frame
 
+pytestmark = pytest.mark.usefixtures("kernels_alone")
+
 SIZES = [(16, 24), (21, 27), (50, 33)]  # multiples of what the network reads, and others
 ASYMMETRIES = [1.0, 2.0, 4.0, 10.0]
 SHAPE = (2, 4, 12, 10)

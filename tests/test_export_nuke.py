@@ -22,6 +22,8 @@ from tests.fakes import comp
 from tests.frames import random_frame
 from tests.nuke_host import Session
 
+pytestmark = pytest.mark.usefixtures("kernels_alone")
+
 NAME = "KpcnLive"
 
 

@@ -16,6 +16,8 @@ from kpcn_core.frame import Frame, Pixels
 from tests.exports import denoiser, network
 from tests.frames import random_frame
 
+pytestmark = pytest.mark.usefixtures("kernels_alone")
+
 SIZE = (21, 27)
 
 

@@ -37,6 +37,7 @@ class Trunk(nn.Module):
         self.bottom = trunk.bottom
         self.widen = nn.ModuleList(reversed(list(trunk.widen)))
         self.up = nn.ModuleList(reversed(list(trunk.up)))
+        self.refine = trunk.refine if len(trunk.refine) else nn.Identity()
 
     def forward(self, features: Tensor) -> list[Tensor]:
         """Features [B,C0,H,W] -> of every scale, coarsest first."""
@@ -48,6 +49,7 @@ class Trunk(nn.Module):
         for widen, blend in zip(self.widen, self.up):  # noqa: B905
             larger = doubled(widen(functional.relu(found[-1])))
             found.append(blend(functional.relu(larger + skips.pop())))
+        found.append(self.refine(found.pop()))
         return found
 
 
