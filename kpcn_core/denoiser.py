@@ -258,7 +258,8 @@ class Denoiser:
 
         See `TileBudget.leaves`.
         """
-        riders = sum(len(frame.layers[name]) for name in settings.like)
+        # A layer that the frame lacks is refused where it is filtered.
+        riders = sum(len(frame.layers[name]) for name in settings.like if name in frame.layers)
         planes = len(COMPONENTS) * 4 + riders  # three colors and a mask each
         need = self._need(planes, window)
         return self._tiles.leaves(frame, settings, need, size)
