@@ -298,6 +298,6 @@ def test_threads_that_decode_live_as_long_as_the_job(job: Job, denoiser: Denoise
         assert OpenEXR.global_thread_count() == 3
     done(job, denoiser)
     for thread in threading.enumerate():
-        if thread.name.startswith("read "):
+        if thread.name.startswith(("read ", "write ")):
             thread.join()
     assert (threading.active_count(), OpenEXR.global_thread_count()) == before
