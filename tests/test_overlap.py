@@ -293,11 +293,15 @@ def test_what_other_threads_print_while_a_file_is_decoded_is_theirs(
 
 
 def test_threads_that_decode_live_as_long_as_the_job(job: Job, denoiser: Denoiser) -> None:
-    before = threading.active_count(), OpenEXR.global_thread_count()
+    before = threading.enumerate()
+    decoders = OpenEXR.global_thread_count()
     with exr_file.several_threads(3):
         assert OpenEXR.global_thread_count() == 3
     done(job, denoiser)
-    for thread in threading.enumerate():
+    started = [thread for thread in threading.enumerate() if thread not in before]
+    for thread in started:
         if thread.name.startswith(("read ", "write ")):
-            thread.join()
-    assert (threading.active_count(), OpenEXR.global_thread_count()) == before
+            thread.join(60)
+    # Those that compute stay, whoever was the first to need them.
+    left = [one.name for one in started if one.is_alive() and not one.name.startswith("kpcn")]
+    assert (left, OpenEXR.global_thread_count()) == ([], decoders)
