@@ -1,8 +1,12 @@
 """Procedural stages for tests, whatever the version of the scenes: a room, and piles."""
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
+from training.renderers.program import Program, ProgramScene
+from training.scenes import stored
 from training.scenes.coverings import wall_covering, window_dressing
 from training.scenes.description import Camera
 from training.scenes.lights import environment
@@ -62,3 +66,12 @@ def in_view(places: NDArray[np.float64], camera: Camera) -> bool:
     half = np.tan(np.radians(camera.fov / 2))
     x, y = seen[:, :2].T / np.maximum(seen[:, 2], 1e-6)
     return bool(((seen[:, 2] > 0) & (np.abs(x) < half) & (np.abs(y) < 0.75 * half)).any())
+
+
+def assert_renders(program: Program, size: tuple[int, int], folder: Path) -> None:
+    """A renderer that is a program of its own renders all that rooms are furnished with."""
+    stored.save(folder / "stage.npz", furnished(3))
+    view = ProgramScene(program, 0, size, stage=folder / "stage.npz")
+    color = view.renderer().render(2, 1).mean["color"]
+    assert np.isfinite(color).all()
+    assert color.mean() > 0
