@@ -70,12 +70,13 @@ def render(session: Any, samples: SamplingMap) -> None:
     """Render to the end."""
     importance = samples.astype(np.float32) / max(int(samples.max()), 1)
     output, upwards = pyluxcore.FilmOutputType.USER_IMPORTANCE, importance[::-1]
-    # Only a film that was started has room for it; samples until then went anywhere.
+    # Only a film that was started has room for it; samples until then went anywhere. An edit
+    # waits for the threads and clears the film; a pause does neither, and a sample that was
+    # under way would be half there.
     session.Start()
-    session.Pause()
-    session.GetFilm().Clear()
+    session.BeginSceneEdit()
     session.GetFilm().UpdateOutputFloat(output, np.ascontiguousarray(upwards).ravel())
-    session.Resume()
+    session.EndSceneEdit()
     wait(session)
 
 
