@@ -20,6 +20,7 @@ from kpcn_core.exr_file import (
     layer_set,
     make_lossless,
     metadata,
+    open_blank,
     open_file,
     open_header,
     save,
@@ -142,6 +143,7 @@ def write(
     aovs: Sequence[str] = ("color",),
     overwrite: bool = False,
     ready: Callable[[Path], object] | None = None,
+    only_denoised: bool = False,
 ) -> None:
     """Write the file that a frame was read from, with some AOVs and its further layers replaced.
 
@@ -150,6 +152,9 @@ def write(
     metadata, and every other channel bit by bit. Compression too, unless it is lossy (B44, DWA):
     see docs/formats.md. The file appears whole or not at all; `ready` is that of `atomic.replaced`.
 
+    With `only_denoised` nothing else is: of other channels the beauty's alpha alone, and parts that
+    have none of all these are gone.
+
     Raises:
         MissingAov: an AOV was not read from one layer of the file as it is, but computed.
         InvalidPixels: the file has another size by now.
@@ -157,12 +162,16 @@ def write(
     """
     if frame.path is None:
         raise MissingAov("frame: it was not read from a file; use write_frame.")
-    file = open_file(frame.path)
-    for aov in aovs:
-        _replace(file, frame, _stored(frame, aov), frame[aov])
-    for layer, channels in frame.layer_channels.items():
-        _replace(file, frame, channels, frame.layers[layer])
-    _add(file, frame)
+    replaced, added = _replaced(frame, aovs), _added(frame)
+    if only_denoised:
+        replaced = _alpha(frame, frame.path) | replaced
+    file = open_blank(frame.path, replaced) if only_denoised else open_file(frame.path)
+    for channel, plane in replaced.items():
+        _replace(file, frame, channel, plane)
+    for (part, name), plane in added.items():
+        file.parts[part].channels[name] = OpenEXR.Channel(name, plane)
+    if only_denoised:
+        file = OpenEXR.File([part for part in file.parts if part.channels])
     for part in file.parts:
         make_lossless(part, target)
     save(target, file, overwrite=overwrite, ready=ready)
@@ -266,22 +275,42 @@ def _stored(frame: Frame, aov: str) -> tuple[Channel, ...]:
     return frame.channels[aov]
 
 
-def _replace(file: OpenEXR.File, frame: Frame, channels: Sequence[Channel], pixels: Pixels) -> None:
-    for channel, plane in zip(channels, pixels, strict=True):
-        stored = file.parts[channel.part].channels[channel.name]
-        if stored.pixels.shape != plane.shape:
-            raise InvalidPixels(
-                f"{frame.label}: channel '{channel.name}' is {list(stored.pixels.shape)} by now; "
-                f"{list(plane.shape)} were read. Denoise the file again."
-            )
-        stored.pixels = converted(plane, stored.pixels.dtype)
+def _replaced(frame: Frame, aovs: Sequence[str]) -> dict[Channel, Pixels]:
+    """The channels of the file that a frame replaces, with their pixels [H,W]."""
+    planes: dict[Channel, Pixels] = {}
+    for aov in aovs:
+        planes |= zip(_stored(frame, aov), frame[aov], strict=True)
+    for layer, channels in frame.layer_channels.items():
+        planes |= zip(channels, frame.layers[layer], strict=True)
+    return planes
 
 
-def _add(file: OpenEXR.File, frame: Frame) -> None:
+def _added(frame: Frame) -> dict[Channel, Pixels]:
+    """Those that it adds, beside the beauty."""
     new = {name: frame.layers[name] for name in frame.layers.keys() - frame.layer_channels.keys()}
-    part = file.parts[frame.channels["color"][0].part if "color" in frame.channels else 0]
-    for name, plane in layer_channels(new).items():
-        part.channels[name] = OpenEXR.Channel(name, plane)
+    part = frame.channels["color"][0].part if "color" in frame.channels else 0
+    return {Channel(part, name): plane for name, plane in layer_channels(new).items()}
+
+
+def _replace(file: OpenEXR.File, frame: Frame, channel: Channel, plane: Pixels) -> None:
+    stored = file.parts[channel.part].channels[channel.name]
+    if stored.pixels.shape != plane.shape:
+        raise InvalidPixels(
+            f"{frame.label}: channel '{channel.name}' is {list(stored.pixels.shape)} by now; "
+            f"{list(plane.shape)} were read. Denoise the file again."
+        )
+    stored.pixels = converted(plane, stored.pixels.dtype)
+
+
+def _alpha(frame: Frame, path: Path) -> dict[Channel, Pixels]:
+    """The alpha that the beauty goes with: its layer's, or else the AOV [H,W]."""
+    beauty, found = set(frame.channels.get("color", ())), frame.channels.get("alpha", ())
+    for layer in layer_set(open_header(path)):
+        if "A" in layer.channels and beauty & set(layer.channels.values()):
+            own = (layer.channels["A"],)
+            if own != found:
+                return dict(zip(own, read_channels(path, own), strict=True))
+    return dict(zip(found, frame["alpha"], strict=True)) if found else {}
 
 
 def _corners(rectangle: Window) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -1,6 +1,7 @@
 """Channels of a file to the pixels of an AOV, by its recipe."""
 
 from collections.abc import Callable, Mapping
+from functools import reduce
 
 import numpy as np
 
@@ -30,7 +31,9 @@ def load_aovs(found: Mapping[str, Found], channel: ChannelPixels) -> dict[str, P
 
 def _combined(where: Found, channel: ChannelPixels) -> Pixels:
     """Sum of the layers, times the factor, minus what is taken from it [C,H,W]."""
-    total = sum(np.stack([channel(one) for one in term]) for term in where.terms)
+    # Not from 0: what is one layer keeps its bits, -0 and the payloads of NaN.
+    terms = (np.stack([channel(one) for one in term]) for term in where.terms)
+    total = reduce(np.add, terms)
     if where.factor:
         total = total * np.stack([channel(one) for one in where.factor])
     for taken in where.minus:

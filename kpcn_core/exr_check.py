@@ -5,12 +5,13 @@ reports it only in its own words. The layout is https://openexr.com/en/latest/Op
 """
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from kpcn_core.errors import UnreadableFile
-from kpcn_core.exr_promise import blocks, decoded
+from kpcn_core.exr_promise import Header, blocks, decoded
 
 MAGIC = b"\x76\x2f\x31\x01"
 TILED, DEEP, MULTI_PART = 0x200, 0x800, 0x1000
@@ -18,10 +19,14 @@ LONGEST_NAME = 255
 
 
 def check_complete(path: Path) -> int:
-    """Raise unless the file is an EXR whose blocks of pixels are all there.
+    """Bytes that the decoded pixels of a file take; errors as of `headers`."""
+    return sum(map(decoded, headers(path)))
 
-    Returns:
-        Bytes that its decoded pixels take.
+
+def headers(path: Path) -> Sequence[Header]:
+    """The attributes of each part of an EXR file whose blocks of pixels are all there.
+
+    None of deep parts: they are refused later, with a better reason.
 
     Raises:
         UnreadableFile: it is none, or it is damaged or incomplete.
@@ -76,7 +81,7 @@ class _Reader:
         )
 
 
-def _check(reader: _Reader) -> int:
+def _check(reader: _Reader) -> Sequence[Header]:
     if reader.size == 0:
         raise UnreadableFile(f"{reader.path}: expected an EXR file; it is empty.")
     start = reader.file.read(len(MAGIC))
@@ -88,7 +93,7 @@ def _check(reader: _Reader) -> int:
     if not parts:
         raise reader.damaged("there is nothing in it")
     if flags & DEEP:
-        return 0  # refused later, with a better reason
+        return []
     if multi_part:
         counts = [_integer(part.get("chunkCount")) for part in parts]
         if not all(0 <= 8 * count <= reader.size for count in counts):
@@ -106,7 +111,7 @@ def _check(reader: _Reader) -> int:
                 f"it has {count} blocks of pixels, and its size asks for {expected}"
             )
     _check_last(reader, max(offsets), parts, flags)
-    return sum(map(decoded, parts))
+    return parts
 
 
 def _table(reader: _Reader) -> list[int]:

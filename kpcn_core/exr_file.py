@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from kpcn_core.atomic import replaced
 from kpcn_core.errors import UnreadableFile
-from kpcn_core.exr_check import check_complete
+from kpcn_core.exr_check import check_complete, headers
+from kpcn_core.exr_promise import types
 from kpcn_core.frame import Pixels, Window
-from kpcn_core.layer import LayerSet, layers
+from kpcn_core.layer import Channel, LayerSet, layers
 from kpcn_core.memory import exhausted, free, gib
 from kpcn_core.patience import fetch
 
@@ -34,6 +35,7 @@ LOSSY = (
 # Texts and numbers that describe a part of a file rather than the image.
 PART_ATTRIBUTES = ("name", "chunkCount", "version")
 HEADER = 1 << 16  # bytes that most headers have at most
+TYPES = (np.uint32, np.float16, np.float32)  # by the number that a header has for them
 HALF_MAX = float(np.finfo(np.float16).max)
 
 _decoding = threading.Lock()  # there is one sys.stdout for all threads
@@ -106,6 +108,22 @@ def open_header(path: Path) -> OpenEXR.File:
     fetch(path, HEADER)
     check_complete(path)
     return _open_header(path)
+
+
+def open_blank(path: Path, channels: Iterable[Channel]) -> OpenEXR.File:
+    """As `open_header`, but these channels have pixels, of their size and type: 0.
+
+    Nothing is decoded, which takes longer than to write a few channels.
+    """
+    file = open_header(path)
+    found = [types(header) for header in headers(path)]
+    for index, name in channels:
+        part = file.parts[index]
+        listed = {channel.name: channel for channel in part.header["channels"]}
+        area = window(part.header, "dataWindow")
+        blank = np.zeros((area.height, area.width), TYPES[found[index][name.encode()]])
+        part.channels[name] = OpenEXR.Channel(name, blank, 1, 1, listed[name].pLinear)
+    return file
 
 
 def _open_header(path: Path) -> OpenEXR.File:

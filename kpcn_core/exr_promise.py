@@ -5,7 +5,7 @@ memory is taken for it. The layout is https://openexr.com/en/latest/OpenEXRFileL
 """
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 # Compression to the lines that a block has; tiles say themselves how large they are.
 LINES = {
@@ -37,7 +37,17 @@ def blocks(header: Header, tiled: bool) -> int | None:
 def decoded(header: Header) -> int:
     """Bytes of a part's pixels, as they are kept in memory."""
     height, width = _size(header) or (0, 0)
-    return height * width * sum(BYTES.get(kind, 4) for kind in _types(header))
+    return height * width * sum(BYTES.get(kind, 4) for kind in types(header).values())
+
+
+def types(header: Header) -> dict[bytes, int]:
+    """The type of each channel of a part: a key of `BYTES`, in a whole file."""
+    data, position = header.get("channels", b""), 0
+    found: dict[bytes, int] = {}
+    while (end := data.find(b"\0", position)) > position and end + 17 <= len(data):
+        found[data[position:end]] = struct.unpack_from("<i", data, end + 1)[0]
+        position = end + 17  # the type's four bytes, and twelve more
+    return found
 
 
 def _size(header: Header) -> tuple[int, int] | None:
@@ -47,11 +57,3 @@ def _size(header: Header) -> tuple[int, int] | None:
         return None
     left, top, right, bottom = struct.unpack("<4i", data)
     return (bottom - top + 1, right - left + 1) if right >= left and bottom >= top else None
-
-
-def _types(header: Header) -> Iterator[int]:
-    """The type of each channel: its name, four bytes, and twelve more."""
-    data, position = header.get("channels", b""), 0
-    while (end := data.find(b"\0", position)) > position and end + 17 <= len(data):
-        yield struct.unpack_from("<i", data, end + 1)[0]
-        position = end + 17

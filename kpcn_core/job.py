@@ -42,6 +42,7 @@ class Job:
         encoder: see ``denoiser.Settings``.
         flow: estimate the motion of frames that have none, see ``optical_flow``.
         error_map: also write the layer `error`, the SMAPE that is left by prediction (paper §5).
+        only_denoised: leave out what else the inputs hold, see ``exr.write``.
         resume: outputs that were made of the same stay; what outputs are made of is noted beside
             them, and other machines that do the same take other frames.
     """
@@ -62,6 +63,7 @@ class Job:
     encoder: str = "auto"
     flow: bool = False
     error_map: bool = False
+    only_denoised: bool = False
     resume: bool = False
 
     @property
@@ -82,23 +84,32 @@ class Job:
         return self._places[source]
 
     def check_in_place(self) -> None:
-        """Raise if a window would see frames that were replaced before it came to them.
+        """Raise if outputs are inputs, and what they replace would be missed.
 
         Raises:
-            UnwritableFile: the outputs are inputs, and this is not the whole shot in order.
+            UnwritableFile: they lack the other layers; or a window would see frames that were
+                replaced before it came to them, as this is not the whole shot in order.
         """
+        if self.only_denoised and (self.overwrite or self.resume) and self.replaced:
+            raise UnwritableFile(
+                f"{self.replaced[0]}: would replace an input by a file without its other layers: "
+                f"they would be lost. Leave out --only-denoised, or name another output."
+            )
         if not self.overwrite or window_reach(self.window) == 0:
             return
-        if [source for source, _ in self.files] == list(self.frames):
-            return
-        read = {path.resolve() for path in self.frames}
-        for _, target in self.files:
-            if target.resolve() in read:
-                raise UnwritableFile(
-                    f"{target}: would replace a frame that windows of other frames read. In place, "
-                    f"a window needs the whole shot in one run. Leave out --frames, use --window "
-                    f"1, or name another output."
-                )
+        if [source for source, _ in self.files] != list(self.frames) and self.replaced:
+            raise UnwritableFile(
+                f"{self.replaced[0]}: would replace a frame that windows of other frames read. In "
+                f"place, a window needs the whole shot in one run. Leave out --frames, use "
+                f"--window 1, or name another output."
+            )
+
+    @cached_property
+    def replaced(self) -> Sequence[Path]:
+        """The outputs that are inputs too."""
+        there = [target for _, target in self.files if target.exists()]
+        read = {path.resolve() for path in self.frames} if there else set()
+        return [target for target in there if target.resolve() in read]
 
     def read_for(self, source: Path) -> list[Path]:
         """Every file that the output of an input depends on."""

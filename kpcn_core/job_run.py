@@ -184,13 +184,17 @@ class JobRun:
     @property
     def may_overlap(self) -> bool:
         """Whether the last frame may be written while the next one is denoised."""
-        return self._has_room and len(self.job.files) > 1 and not self._in_place
+        in_place = self.job.overwrite and self.job.replaced
+        return self._has_room and len(self.job.files) > 1 and not in_place
 
     def _write(self, turn: Turn, result: Frame) -> None:
         job = self.job
         note = partial(fingerprint.record, turn.target, turn.made_of) if job.resume else None
         with explained(turn.source, self.denoiser.device):
-            exr.write(turn.target, result, job.aovs, self._may_replace(turn.target), note)
+            exr.write(
+                turn.target, result, job.aovs, self._may_replace(turn.target), note,
+                job.only_denoised,
+            )  # fmt: skip
         if job.resume and not fingerprint.is_current(turn.target, turn.made_of):
             # Where a file's time changes with its name, as on some shares.
             fingerprint.record(turn.target, turn.made_of)
@@ -246,11 +250,11 @@ class JobRun:
     def repeats(self, job: Job) -> bool:
         """Whether another job differs only in lambda and outputs, and its frames are kept.
 
-        An error map is an output.
+        An error map is an output; so is what else lies in a file.
         """
         mine, theirs = (
             replace(one, files=(), overwrite=False, resume=False, asymmetry=1.0,
-                    asymmetry_layer=None, masks={}, error_map=False)
+                    asymmetry_layer=None, masks={}, error_map=False, only_denoised=False)
             for one in (self.job, job)
         )  # fmt: skip
         return mine == theirs and all(
@@ -289,6 +293,7 @@ class JobRun:
             "encoder": job.encoder,
             "flow": job.flow,
             **({"error_map": self._predictor} if job.error_map else {}),
+            **({"only_denoised": True} if job.only_denoised else {}),
         }
 
     @property
@@ -356,14 +361,6 @@ class JobRun:
     @cached_property
     def _targets(self) -> dict[Path, Path]:
         return dict(self.job.files)
-
-    @cached_property
-    def _in_place(self) -> bool:
-        """Whether an output replaces a file that is read."""
-        if not self.job.overwrite:
-            return False
-        read = {path.resolve() for path in self.job.frames}
-        return any(target.resolve() in read for target in self._targets.values())
 
     def _asymmetry(self, source: Path) -> Asymmetry:
         job = self.job

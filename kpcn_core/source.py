@@ -218,6 +218,8 @@ def _recipe(written: str | dict[str, Any]) -> Recipe:
         scale=tuple(map(float, scale)) if isinstance(scale, list) else (float(scale),),
         **values,
     )
+    if not recipe.layers:
+        raise ValueError("it names no layer")
     if recipe.units not in UNITS:
         raise ValueError(f"units '{recipe.units}' are none of {', '.join(UNITS)}")
     return recipe

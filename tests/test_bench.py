@@ -1,6 +1,7 @@
 """`kpcn bench`: every stage is timed, its least work is counted, and all of it is written down."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,14 @@ from kpcn_core import oidn, weights
 from kpcn_core.bench import work
 from kpcn_core.bench.ceilings import Ceilings, Clock, ceilings
 from kpcn_core.bench.run import Measured, in_turn, ratios
-from kpcn_core.bench.stages import PEERS, Case, stages
+from kpcn_core.bench.stages import PEERS, Case, files, peer, stages
 from kpcn_core.bench.sweep import SWEEPS, sweep
 from kpcn_core.bench.work import Work
 from kpcn_core.cli import bench as command
 from kpcn_core.cli.main import main
 from kpcn_core.denoiser import Denoiser
 from kpcn_core.device import AUTO, PRECISIONS
+from tests.exr_files import all_channels
 from tests.networks import NETWORKS, random_network
 
 CPU = torch.device("cpu")
@@ -148,6 +150,18 @@ def test_what_does_not_fit_in_one_tile_is_timed_as_a_whole(tmp_path: Path) -> No
     assert list(json.loads(output.read_text())["stages"]["small"]) == [
         "read", "write", "denoise", "EXR to EXR", "EXR to EXR, in a sequence"
     ]  # fmt: skip
+
+
+def test_files_of_what_was_denoised_alone_are_written_by_all(tmp_path: Path) -> None:
+    slim = replace(case(layers=1), only_denoised=True)
+    steps = [*files(slim, tmp_path), *(peer(slim, "fast", tmp_path) if oidn.installed() else ())]
+    written = tmp_path / "clean.exr"
+    for step in steps:
+        if step.name in ("write", "EXR to EXR"):
+            step.run()
+            further = {"group_0.R", "group_0.G", "group_0.B"} if step in steps[:3] else set()
+            assert {name for _, name in all_channels(written)} == {*"RGB"} | further
+            written.unlink()
 
 
 @pytest.mark.parametrize("words", [["--window", "2"], ["--model", "nothing"]])

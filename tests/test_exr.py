@@ -317,6 +317,7 @@ def test_a_named_layer_may_have_a_convention_of_its_own(tmp_path: Path) -> None:
         ('{ layer = "none" }', MissingAov, "no layer 'none' for AOV 'forward'"),
         ('{ layer = "speed", channels = ["U", "V"] }', MissingAov, "which needs U, V"),
         ('{ layer = "speed", unit = "clip" }', UnknownName, "unknown keys unit"),
+        ("{ layers = [] }", UnknownName, "it names no layer"),
         ("{ speed }", UnknownName, "does not say how an AOV is made"),
     ]:
         with pytest.raises(error, match=problem):

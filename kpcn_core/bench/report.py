@@ -30,6 +30,7 @@ class Plan:
         sweeps: of `sweep.SWEEPS`; of the first denoiser.
         cpu_time: CPU seconds instead of wall time.
         files: whether also from EXR to EXR.
+        only_denoised: see `Case`.
     """
 
     size: tuple[int, int]
@@ -41,10 +42,13 @@ class Plan:
     rounds: int = 5
     cpu_time: bool = False
     files: bool = True
+    only_denoised: bool = False
 
     def case(self, denoiser: Denoiser) -> Case:
         """What of a denoiser is measured."""
-        return Case(denoiser, *self.size, self.window, self.layers, self.max_memory)
+        return Case(
+            denoiser, *self.size, self.window, self.layers, self.max_memory, self.only_denoised
+        )
 
 
 def report(
@@ -95,7 +99,9 @@ def _where(clock: Clock, plan: Plan) -> dict[str, Any]:
 def _headline(where: Mapping[str, Any], plan: Plan) -> str:
     height, width = plan.size
     layers = f", {plan.layers} further layers" if plan.layers else ""
+    files = ", files of what was denoised alone" if plan.only_denoised else ""
     return (
-        f"{width}x{height}, window {plan.window}{layers}: {where['device']}; {where['processor']}; "
+        f"{width}x{height}, window {plan.window}{layers}{files}: "
+        f"{where['device']}; {where['processor']}; "
         f"load {where['load'][0]}; {where['clock']} seconds, medians of {plan.rounds}"
     )

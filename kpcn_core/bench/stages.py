@@ -64,6 +64,7 @@ class Case:
         window: how many frames are looked at for each, odd.
         layers: how many further layers are filtered.
         max_memory: see `Settings`.
+        only_denoised: whether files are written without their other layers.
     """
 
     denoiser: Denoiser
@@ -72,6 +73,7 @@ class Case:
     window: int = 1
     layers: int = 0
     max_memory: int = DEFAULT_MEMORY
+    only_denoised: bool = False
 
     @cached_property
     def frame(self) -> Frame:
@@ -105,6 +107,10 @@ class Case:
     def encoded(self) -> Encoded:
         """A window whose features are kept."""
         return self._around(self.denoiser.encode(self.frame, self.settings))
+
+    def write(self, target: Path, clean: Frame) -> None:
+        """Write what was denoised as a file."""
+        exr.write(target, clean, overwrite=True, only_denoised=self.only_denoised)
 
     def _around(self, centre: EncodedFrame) -> Encoded:
         return self.denoiser.window([centre] * self.window, self.window // 2)
@@ -209,13 +215,10 @@ def files(case: Case, folder: Path) -> Iterator[Step]:
     def read() -> Frame:
         return read_further(exr.read(source), patterns)[0]
 
-    def write(frame: Frame) -> None:
-        exr.write(target, frame, ("color",), overwrite=True)
-
     clean = read()
     yield Step("read", read)
-    yield Step("write", lambda: write(clean))
-    yield Step(THROUGH, lambda: write(case.denoise(read())))
+    yield Step("write", lambda: case.write(target, clean))
+    yield Step(THROUGH, lambda: case.write(target, case.denoise(read())))
     yield Step(SEQUENCE, lambda: _sequence(case, source), frames=FRAMES)
 
 
@@ -232,7 +235,7 @@ def _sequence(case: Case, source: Path) -> None:
             noisy.hardlink_to(source)
         job = Job(
             files, window=case.window, extra=like(case.layers), encoder="kpcn",
-            max_memory=case.max_memory,
+            max_memory=case.max_memory, only_denoised=case.only_denoised,
         )  # fmt: skip
         for outcome in run(job, case.denoiser, lambda done, total: None):
             if outcome.error is not None:
@@ -251,7 +254,7 @@ def peer(case: Case, name: str, folder: Path) -> Iterator[Step]:
 
     def through() -> None:
         clean = oidn.denoise(exr.read(source), **how)  # type: ignore[arg-type]
-        exr.write(folder / "clean.exr", clean, ("color",), overwrite=True)
+        case.write(folder / "clean.exr", clean)
 
     yield Step(DENOISE, lambda: oidn.denoise(case.frame, **how))  # type: ignore[arg-type]
     yield Step(THROUGH, through)

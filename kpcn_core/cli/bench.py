@@ -23,6 +23,7 @@ SWEEPS = ("pixels", "window", "k", "layers")
 @click.option("--size", type=PixelSize(), default="960x540", show_default=True)
 @click.option("--window", type=click.IntRange(1), default=1, help="Frames looked at for each, odd.")
 @click.option("--layers", type=click.IntRange(0), default=0, help="Further layers, filtered alike.")
+@click.option("--only-denoised", is_flag=True, help="As of `kpcn denoise`, for its files.")
 @click.option("--max-memory", type=Memory(), default=MEMORY, show_default=True)
 @click.option(
     "--oidn",
@@ -43,6 +44,7 @@ def bench(
     size: tuple[int, int],
     window: int,
     layers: int,
+    only_denoised: bool,
     max_memory: int,
     peers: tuple[str, ...],
     sweep: tuple[str, ...],
@@ -70,7 +72,17 @@ def bench(
     chosen = str(choose_device(device))
     denoisers = {Path(name).stem: Denoiser.load(name, chosen, precision) for name in models}
     asked = [peer for peer in peers if peer != "none"]
-    plan = Plan(size, window, layers, max_memory, asked, sweep, rounds, cpu_time)
+    plan = Plan(
+        size,
+        window,
+        layers,
+        max_memory,
+        asked,
+        sweep,
+        rounds,
+        cpu_time,
+        only_denoised=only_denoised,
+    )
     if output is not None:
         check_writable(output, overwrite=True)
     found = report(denoisers, plan, click.echo)

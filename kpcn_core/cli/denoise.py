@@ -17,8 +17,8 @@ def denoise(pattern: str, output: str, frames: str | None, **options: Any) -> No
     """Denoise a frame or a sequence of EXR files.
 
     The output is the input file with its beauty denoised: same windows, parts, types, metadata and
-    all other layers. A window looks at the frames around each, also at those that are not in
-    --frames; it ends where the sequence has a gap.
+    all other layers (unless --only-denoised). A window looks at the frames around each, also at
+    those that are not in --frames; it ends where the sequence has a gap.
 
     \b
     Examples:

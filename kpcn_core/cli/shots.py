@@ -47,6 +47,9 @@ OPTIONS = (
         multiple=True,
         help='Clean further layers alike, e.g. "lg_*_diffuse=diffuse".',
     ),
+    click.option(
+        "--only-denoised", is_flag=True, help="Leave out the layers that were not denoised."
+    ),
     click.option("--model", default=DEFAULT_MODEL, help="See `kpcn models`."),
     click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1 …"),
     click.option(
