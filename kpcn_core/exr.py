@@ -118,7 +118,12 @@ def _read(path: Path, source: str, layers: Mapping[str, str]) -> Frame:
 
 
 def read_channels(path: Path, channels: Sequence[Channel]) -> Pixels:
-    """Channels as they are stored [C,H,W], in no convention; for what is not an AOV yet.
+    """Channels as they are stored [C,H,W], in no convention; errors as of `read_layers`."""
+    return read_layers(path, {"": channels})[""]
+
+
+def read_layers(path: Path, layers: Mapping[str, Sequence[Channel]]) -> dict[str, Pixels]:
+    """Layers as they are stored [C,H,W], in no convention; for what is not an AOV yet.
 
     Raises:
         UnreadableFile: see `read`.
@@ -127,14 +132,18 @@ def read_channels(path: Path, channels: Sequence[Channel]) -> Pixels:
     """
     file = open_file(path)
     try:
-        return np.stack([_pixels(file, channel) for channel in channels])
+        return {
+            name: np.stack([_pixels(file, channel) for channel in channels])
+            for name, channels in layers.items()
+        }
     except (IndexError, KeyError) as error:
+        expected = (channel.name for channels in layers.values() for channel in channels)
         raise MissingAov(
-            f"{path}: expected the channels {', '.join(channel.name for channel in channels)}; "
+            f"{path}: expected the channels {', '.join(expected)}; "
             f"the file has {layer_set(file).names()}."
         ) from error
     except ValueError as error:
-        raise InvalidPixels(f"{path}: channels of one AOV differ in size: {error}.") from error
+        raise InvalidPixels(f"{path}: channels of one layer differ in size: {error}.") from error
 
 
 def write(

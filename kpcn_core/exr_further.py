@@ -44,7 +44,7 @@ def read_further(frame: Frame, patterns: Mapping[str, str]) -> tuple[Frame, dict
             like.setdefault(layer.name, model)
             chosen.setdefault(layer.name, layer)
     channels = {name: _ordered(layer) for name, layer in chosen.items()}
-    pixels = {name: exr.read_channels(frame.path, found) for name, found in channels.items()}
+    pixels = exr.read_layers(frame.path, channels)  # at once: each time all is decoded
     return replace(frame, layers=pixels, layer_channels=channels), like
 
 
