@@ -71,10 +71,10 @@ def render(session: Any, samples: SamplingMap) -> None:
     importance = samples.astype(np.float32) / max(int(samples.max()), 1)
     output, upwards = pyluxcore.FilmOutputType.USER_IMPORTANCE, importance[::-1]
     # Only a film that was started has room for it; samples until then went anywhere. An edit
-    # waits for the threads and clears the film; a pause does neither, and a sample that was
-    # under way would be half there.
+    # waits for the threads; after a pause, a sample that was under way would be half cleared.
     session.Start()
     session.BeginSceneEdit()
+    session.GetFilm().Clear()
     session.GetFilm().UpdateOutputFloat(output, np.ascontiguousarray(upwards).ravel())
     session.EndSceneEdit()
     wait(session)
