@@ -77,16 +77,16 @@ class Predictor(NamedTuple):
             assert isinstance(layer, nn.Conv2d)
             assert layer.bias is not None
             unfold = layer.weight.flatten(1).contiguous().numpy(), layer.bias.numpy()
+        logits = _matrix(module.logits.weight[chosen], module.logits.bias[chosen])
         powers = slope = NOTHING
         if context.slope is not None:
             powers = _matrix(*network.powers_of(scale, network.outputs(scale, names)))
             slope = context.slope[0, 0].contiguous().numpy()
+            if slope.min() == slope.max():
+                # One lambda everywhere: logits and powers are one layer.
+                logits, powers, slope = logits + slope.max() * powers, NOTHING, NOTHING
         return cls(
-            context.shared[0].permute(1, 2, 0).contiguous().numpy(),
-            *unfold,
-            _matrix(module.logits.weight[chosen], module.logits.bias[chosen]),
-            powers,
-            slope,
+            context.shared[0].permute(1, 2, 0).contiguous().numpy(), *unfold, logits, powers, slope
         )
 
 
