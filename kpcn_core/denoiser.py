@@ -22,6 +22,7 @@ from kpcn_core.error_map import DEFAULT_METRIC, ErrorMaps
 from kpcn_core.errors import InvalidAsymmetry, MissingAov, UnknownName
 from kpcn_core.features import COMPONENTS
 from kpcn_core.frame import Frame, Pixels
+from kpcn_core.half_turn import averaged, turned
 from kpcn_core.model import blocks, encoding
 from kpcn_core.model.error import ErrorPredictor
 from kpcn_core.model.network import Network
@@ -34,6 +35,9 @@ from kpcn_core.settings import (
     DEFAULT_MEMORY,
     DEFAULT_MODEL,
     DEFAULTS,
+    HIGH,
+    NORMAL,
+    QUALITIES,
     Asymmetry,
     Progress,
     Settings,
@@ -47,10 +51,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class EncodedFrame:
-    """A frame with its features: what is kept of it while a window slides over it."""
+    """A frame with its features: what is kept of it while a window slides over it.
+
+    Attributes:
+        prepared: the frame.
+        features: of every scale.
+        turned: the same of the frame upside down, for high quality.
+    """
 
     prepared: Prepared
     features: list[Tensor]
+    turned: "EncodedFrame | None" = None
 
 
 class Gathered(NamedTuple):
@@ -76,12 +87,14 @@ class Encoded:
         centre: index of the frame to filter.
         motion: from it to each frame, pixels [1,2,H,W].
         gathered: kept where one tile is the whole frame.
+        turned: the same window upside down, for high quality.
     """
 
     frames: Sequence[EncodedFrame]
     centre: int
     motion: list[Tensor]
     gathered: Gathered | None = None
+    turned: "Encoded | None" = None
 
 
 class Denoiser:
@@ -147,6 +160,7 @@ class Denoiser:
         encoder: str = "auto",
         tile: int | None = None,
         max_memory: int = DEFAULT_MEMORY,
+        quality: str = NORMAL,
         progress: Progress | None = None,
     ) -> Frame:
         """The same frame with some AOVs denoised; all others are the very same arrays.
@@ -163,22 +177,40 @@ class Denoiser:
             encoder: see `Settings`.
             tile: see `Settings`.
             max_memory: see `Settings`.
+            quality: see `Settings`.
             progress: called after each tile with (done, total).
 
         Raises:
             MissingAov: an AOV is needed that the frame lacks.
             InvalidPixels: a component has not one finite pixel.
             InvalidAsymmetry: lambda is not 1 to 10, or a layer of another size.
-            UnknownName: no such encoder, or an AOV that cannot be denoised.
+            UnknownName: no such encoder or quality, or an AOV that cannot be denoised.
             OutOfMemory: not even small tiles fit; see `TileBudget`.
         """
-        settings = Settings(aovs, like or {}, encoder, tile, max_memory)
+        settings = Settings(aovs, like or {}, encoder, tile, max_memory, quality)
         prepared, name = self._prepare(frame, settings)
         slope = self._slope(asymmetry, prepared)
+        first, second = _passes(progress, quality == HIGH)
+        filtered = self._alone(prepared, name, settings, slope, first)
+        if quality == HIGH:
+            upside_down = None if slope is None else turned(slope)
+            again = self._alone(prepared.turned(), name, settings, upside_down, second)
+            filtered = averaged(filtered, again)
+        return output(prepared, settings, filtered)
+
+    def _alone(
+        self,
+        prepared: Prepared,
+        encoder: str,
+        settings: Settings,
+        slope: Tensor | None,
+        progress: Progress | None,
+    ) -> dict[str, Tensor]:
+        """The filtered images of a frame by itself, whose features are not kept."""
         overlap = self.network.encoding_footprint + self.network.kernel_footprint
 
         def filtered(region: Region) -> dict[str, Tensor]:
-            found = self._encode_region(prepared, name, region)
+            found = self._encode_region(prepared, encoder, region)
             still = torch.zeros_like(region.of(prepared.aovs["color"][:, :2]))
             contexts = inference.gather(self.network, [found], [still], 0)
             steep = None if slope is None else region.of(slope)
@@ -188,20 +220,27 @@ class Denoiser:
 
         paste = _pasted(filtered, prepared, progress)
         need = self._need(prepared.planes)
-        pasted = self._tiles.run(frame, settings, overlap, need, paste)
-        return output(prepared, settings, pasted)
+        return self._tiles.run(prepared.frame, settings, overlap, need, paste)
 
     @torch.inference_mode()
     def encode(self, frame: Frame, settings: Settings = DEFAULTS) -> EncodedFrame:
         """A frame's features, for any number of windows; errors as for `denoise`."""
         prepared, name = self._prepare(frame, settings)
-        fold = self.network.config.fold
+        features = self._features(prepared, name, settings)
+        if settings.quality != HIGH:
+            return EncodedFrame(prepared, features)
+        upside_down = prepared.turned()
+        again = EncodedFrame(upside_down, self._features(upside_down, name, settings))
+        return EncodedFrame(prepared, features, again)
+
+    def _features(self, prepared: Prepared, encoder: str, settings: Settings) -> list[Tensor]:
+        frame, fold = prepared.frame, self.network.config.fold
 
         def encoded(pieces: list[Tile]) -> list[Tensor]:
             parts: list[Tensor] = []
             for tile in pieces:
                 region = Region(tile.read_rows, tile.read_columns)
-                found = self._encode_region(prepared, name, region)
+                found = self._encode_region(prepared, encoder, region)
                 if len(pieces) == 1:
                     return found
                 parts = parts or self._room(frame, found)
@@ -215,7 +254,7 @@ class Denoiser:
 
         overlap = self.network.encoding_footprint
         need = self._need(prepared.planes)
-        return EncodedFrame(prepared, self._tiles.run(frame, settings, overlap, need, encoded))
+        return self._tiles.run(frame, settings, overlap, need, encoded)
 
     @torch.inference_mode()
     def window(self, frames: Sequence[EncodedFrame], centre: int) -> Encoded:
@@ -225,7 +264,10 @@ class Denoiser:
             MissingAov: motion is needed that a frame lacks.
             InvalidPixels: the frames differ in size.
         """
-        return Encoded(frames, centre, motion_of([one.prepared for one in frames], centre))
+        motion = motion_of([one.prepared for one in frames], centre)
+        others = [one.turned for one in frames if one.turned is not None]
+        again = self.window(others, centre) if len(others) == len(frames) else None
+        return Encoded(frames, centre, motion, turned=again)
 
     @torch.inference_mode()
     def render(
@@ -241,6 +283,23 @@ class Denoiser:
         """
         prepared = encoded.frames[encoded.centre].prepared
         slope = self._slope(asymmetry, prepared)
+        first, second = _passes(progress, encoded.turned is not None)
+        filtered = self._centre(encoded, settings, slope, first)
+        if encoded.turned is not None:
+            upside_down = None if slope is None else turned(slope)
+            again = self._centre(encoded.turned, settings, upside_down, second)
+            filtered = averaged(filtered, again)
+        return output(prepared, settings, filtered, len(encoded.frames))
+
+    def _centre(
+        self,
+        encoded: Encoded,
+        settings: Settings,
+        slope: Tensor | None,
+        progress: Progress | None,
+    ) -> dict[str, Tensor]:
+        """The filtered images of a window's centre."""
+        prepared = encoded.frames[encoded.centre].prepared
         overlap = self.network.kernel_footprint
 
         def filtered(region: Region) -> dict[str, Tensor]:
@@ -250,8 +309,7 @@ class Denoiser:
 
         paste = _pasted(filtered, prepared, progress)
         need = self._need(prepared.planes, len(encoded.frames), self.network.bytes_kept)
-        pasted = self._tiles.run(prepared.frame, settings, overlap, need, paste)
-        return output(prepared, settings, pasted, len(encoded.frames))
+        return self._tiles.run(prepared.frame, settings, overlap, need, paste)
 
     def leaves(self, frame: Frame, settings: Settings, window: int, size: int) -> bool:
         """Whether memory is left for other things while a window is filtered in one piece.
@@ -343,6 +401,8 @@ class Denoiser:
 
     def _prepare(self, frame: Frame, settings: Settings) -> tuple[Prepared, str]:
         check_color(frame)
+        if settings.quality not in QUALITIES:
+            raise UnknownName(f"No quality '{settings.quality}'; there are {', '.join(QUALITIES)}.")
         name = self.choose_encoder(frame) if settings.encoder == "auto" else settings.encoder
         split = features.reads_split(self.network.planes_of(name))
         check_outputs(frame, settings.aovs, split)
@@ -456,3 +516,13 @@ def _counted(progress: Progress | None, total: int) -> Callable[[], None]:
     """A function to call once per tile, that passes (done, total) on."""
     steps: Iterator[int] = count(1)
     return lambda: progress(next(steps), total) if progress else None
+
+
+def _passes(progress: Progress | None, twice: bool) -> tuple[Progress | None, Progress | None]:
+    """The progress of a first pass over all tiles, and of a second one."""
+    if progress is None or not twice:
+        return progress, None
+    return (
+        lambda done, total: progress(done, 2 * total),
+        lambda done, total: progress(total + done, 2 * total),
+    )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from kpcn_core.errors import KpcnError, UnwritableFile
 from kpcn_core.sequence_window import window_reach
-from kpcn_core.settings import DEFAULT_MEMORY
+from kpcn_core.settings import DEFAULT_MEMORY, NORMAL
 
 
 class Outcome(NamedTuple):
@@ -43,6 +43,7 @@ class Job:
         flow: estimate the motion of frames that have none, see ``optical_flow``.
         error_map: also write the layer `error`, the SMAPE that is left by prediction (paper §5).
         only_denoised: leave out what else the inputs hold, see ``exr.write``.
+        quality: one of ``settings.QUALITIES``.
         resume: outputs that were made of the same stay; what outputs are made of is noted beside
             them, and other machines that do the same take other frames.
     """
@@ -64,6 +65,7 @@ class Job:
     flow: bool = False
     error_map: bool = False
     only_denoised: bool = False
+    quality: str = NORMAL
     resume: bool = False
 
     @property

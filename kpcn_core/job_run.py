@@ -27,7 +27,7 @@ from kpcn_core.optical_flow import with_flow
 from kpcn_core.read_ahead import ReadAhead
 from kpcn_core.sequence_denoiser import SequenceDenoiser
 from kpcn_core.sequence_window import FrameCache, window_reach
-from kpcn_core.settings import Asymmetry, Progress, Settings
+from kpcn_core.settings import NORMAL, Asymmetry, Progress, Settings
 from kpcn_core.transfer import staged
 
 ERROR = "error"  # name of the layer
@@ -229,6 +229,7 @@ class JobRun:
             encoder=settings.encoder,
             tile=settings.tile,
             max_memory=settings.max_memory,
+            quality=settings.quality,
             progress=progress,
         )
 
@@ -237,7 +238,7 @@ class JobRun:
         """The job's patterns of further layers become names."""
         job = self.job
         like = read_further(self._readable(), job.extra)[1] if job.extra else {}
-        return Settings(job.aovs, like, job.encoder, job.tile, job.max_memory)
+        return Settings(job.aovs, like, job.encoder, job.tile, job.max_memory, job.quality)
 
     def _readable(self) -> Frame:
         """The first input that can be read."""
@@ -294,6 +295,7 @@ class JobRun:
             "flow": job.flow,
             **({"error_map": self._predictor} if job.error_map else {}),
             **({"only_denoised": True} if job.only_denoised else {}),
+            **({"quality": job.quality} if job.quality != NORMAL else {}),
         }
 
     @property

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -11,7 +11,9 @@ from kpcn_core import features
 from kpcn_core.errors import InvalidPixels, MissingAov, UnknownName
 from kpcn_core.features import Component
 from kpcn_core.frame import Frame, Pixels
+from kpcn_core.half_turn import turned
 from kpcn_core.model.reconstruction import Image
+from kpcn_core.motion import DIRECTIONS
 from kpcn_core.ops.trajectory import trajectories
 from kpcn_core.region import Region
 from kpcn_core.transfer import tensor
@@ -53,6 +55,21 @@ class Prepared:
     def planes(self) -> int:
         """Of all images and their masks together."""
         return sum(image.radiance.shape[1] + 1 for image in self.images.values())
+
+    def turned(self) -> "Prepared":
+        """The same upside down, but for `frame`, which is as it was read."""
+        aovs = {name: turned(aov) for name, aov in self.aovs.items()}
+        for name in {*DIRECTIONS} & aovs.keys():
+            aovs[name].neg_()
+        parts = {name: _turned(part) for name, part in self.parts.items()}
+        images = {
+            # Most are the same pixels as the component's.
+            name: Image(parts[name].radiance, parts[name].valid)
+            if image.radiance is self.parts[name].radiance
+            else Image(turned(image.radiance), turned(image.valid))
+            for name, image in self.images.items()
+        }
+        return Prepared(self.frame, self.gain, parts, aovs, images, self.riders)
 
     def images_in(self, region: Region, gain: Tensor) -> dict[str, Image]:
         """A region of the images, at the exposure of another frame, so that both can be summed."""
@@ -101,6 +118,13 @@ def prepare(frame: Frame, split: bool, like: Mapping[str, str], device: torch.de
     }
     _report_invalid(frame, riders, images)
     return Prepared(frame, gain, parts, aovs, images, riders)
+
+
+def _turned(part: Component) -> Component:
+    variance = None if part.variance is None else turned(part.variance)
+    return replace(
+        part, radiance=turned(part.radiance), variance=variance, valid=turned(part.valid)
+    )
 
 
 def motion_of(window: list[Prepared], centre: int) -> list[Tensor]:

@@ -8,6 +8,7 @@ from kpcn_core.frame import Pixels
 DEFAULT_MODEL = "compact"
 DEFAULT_MEMORY = 4 << 30
 OUTPUTS = ("color", "diffuse", "specular", "albedo", "alpha")
+NORMAL, HIGH = QUALITIES = ("normal", "high")
 
 Progress = Callable[[int, int], None]  # tiles done, tiles in all
 Asymmetry = float | Pixels  # a number, or a layer [H,W]
@@ -25,6 +26,8 @@ class Settings:
             one that reads most of what the frame has.
         tile: side of a tile in pixels without its overlap; None derives it from max_memory.
         max_memory: bytes that the computation of one tile may take.
+        quality: one of `QUALITIES`; "high" filters every frame a second time upside down, and takes
+            the mean (`half_turn`).
     """
 
     aovs: Sequence[str] = ("color",)
@@ -32,6 +35,7 @@ class Settings:
     encoder: str = "auto"
     tile: int | None = None
     max_memory: int = DEFAULT_MEMORY
+    quality: str = NORMAL
 
     @property
     def riders(self) -> dict[str, str]:
