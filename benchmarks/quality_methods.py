@@ -13,15 +13,18 @@ from kpcn_core.denoiser import Denoiser
 from kpcn_core.frame import Frame, Pixels
 from kpcn_core.provenance import weights_name
 from kpcn_core.sequence_denoiser import SequenceDenoiser
+from kpcn_core.settings import HIGH, NORMAL, Settings
 
 NOISY = "noisy"
 PEER = "OIDN high"
+BETTER = ", high quality"  # behind a network's name
 WINDOWS = (1, 3, 5, 7)
 REACH = max(WINDOWS) // 2
 PACKAGE = Path(kpcn_core.__file__).parent
 CODE = (
     "model/*.py", "ops/*.py", "features*.py", "inference.py", "prepared.py", "composite.py",
-    "restoration.py", "denoiser.py", "sequence_denoiser.py", "tiling.py", "region.py", "metrics.py",
+    "restoration.py", "structure.py", "half_turn.py", "denoiser.py", "sequence_denoiser.py",
+    "tiling.py", "region.py", "metrics.py",
 )  # fmt: skip
 
 
@@ -65,7 +68,7 @@ def peers() -> dict[str, Method]:
 def ours(
     models: Sequence[str], asymmetries: Sequence[float], encoders: Sequence[str], device: str
 ) -> dict[str, Method]:
-    """Our networks: each by itself, with each lambda, and with each encoder.
+    """Our networks: each by itself, in high quality, with each lambda, and with each encoder.
 
     Args:
         models: names or paths of weights.
@@ -77,6 +80,7 @@ def ours(
     for label, name, denoiser in _loaded(models, device):
         variants: dict[str, Callable[[Frame], Frame]] = {
             "": denoiser.denoise,
+            BETTER: partial(denoiser.denoise, quality=HIGH),
             **{f", λ = {one:g}": partial(denoiser.denoise, asymmetry=one) for one in asymmetries},
             **{f", encoder {one}": partial(denoiser.denoise, encoder=one) for one in encoders},
         }
@@ -87,7 +91,7 @@ def ours(
 def shot_methods(
     models: Sequence[str], asymmetries: Sequence[float], device: str
 ) -> dict[str, ShotMethod]:
-    """The noisy shot, the peer's frames, and our windows; the first and last with each lambda.
+    """The noisy shot, the peer's frames, and our windows; first and last also as in `ours`.
 
     Arguments as of `ours`.
     """
@@ -97,10 +101,14 @@ def shot_methods(
     }
     for label, name, denoiser in _loaded(models, device):
         for window in WINDOWS:
-            for slope in (1.0, *(asymmetries if window in (WINDOWS[0], WINDOWS[-1]) else ())):
-                end = f", window {window}" + ("" if slope == 1 else f", λ = {slope:g}")
-                run = partial(_windowed, denoiser, window, slope)
-                found[label + end] = ShotMethod(run, name + end)
+            plain = f", window {window}"
+            runs = {plain: partial(_windowed, denoiser, window)}
+            if window in (WINDOWS[0], WINDOWS[-1]):
+                runs[plain + BETTER] = partial(_windowed, denoiser, window, quality=HIGH)
+                for slope in asymmetries:
+                    run = partial(_windowed, denoiser, window, slope=slope)
+                    runs[f"{plain}, λ = {slope:g}"] = run
+            found |= {label + end: ShotMethod(run, name + end) for end, run in runs.items()}
     return found
 
 
@@ -109,8 +117,15 @@ def middle(paths: Sequence[Path]) -> range:
     return range(REACH, len(paths) - REACH)
 
 
-def _windowed(denoiser: Denoiser, window: int, slope: float, paths: Sequence[Path]) -> list[Pixels]:
-    sequence = SequenceDenoiser(denoiser, paths, exr.read, window // 2, window // 2)
+def _windowed(
+    denoiser: Denoiser,
+    window: int,
+    paths: Sequence[Path],
+    slope: float = 1.0,
+    quality: str = NORMAL,
+) -> list[Pixels]:
+    reach, settings = window // 2, Settings(quality=quality)
+    sequence = SequenceDenoiser(denoiser, paths, exr.read, reach, reach, settings)
     return [sequence.denoise(index, slope)["color"] for index in middle(paths)]
 
 

@@ -22,6 +22,7 @@ SOURCES = (
 UNITS = ("pixels", "screen", "clip", "width")
 WINDOWS = (1, 3, 5, 7)
 HIGHEST_ASYMMETRY = 10.0
+QUALITIES = ("normal", "high")
 AS_THE_SOURCE = "as the source"
 
 
@@ -102,6 +103,7 @@ class Settings:
         asymmetry_layer: a channel of the render from 0 to 1 that says where; empty for everywhere.
         extra: pattern of further layers to component.
         error_map: write the predicted error.
+        quality: one of `QUALITIES`.
         overwrite: replace files that are not ours, too.
     """
 
@@ -116,6 +118,7 @@ class Settings:
     asymmetry_layer: str = ""
     extra: Mapping[str, str] = field(default_factory=dict)
     error_map: bool = False
+    quality: str = QUALITIES[0]
     overwrite: bool = False
 
     def all_layers(self) -> dict[str, str]:
@@ -167,6 +170,7 @@ class Settings:
             asymmetry_input=mask.pattern if mask and is_asymmetric else None,
             extra=self.extra,
             error_map=self.error_map,
+            quality=self.quality,
         )
 
 

@@ -69,6 +69,7 @@ class Denoise(Message):
         asymmetry_input: the files with that channel, named as `input`; None for the input itself.
         extra: further layers to filter, patterns such as lg_*, each to a component.
         error_map: write the predicted error as the layer `error`.
+        quality: "normal", or "high" for twice the time.
     """
 
     input: str
@@ -90,6 +91,7 @@ class Denoise(Message):
     asymmetry_input: str | None = None
     extra: Mapping[str, str] = field(default_factory=dict)
     error_map: bool = False
+    quality: str = "normal"
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class Render(Denoise):
     """The same for another λ, only from what the worker keeps of an earlier `Denoise`.
 
     It fails with `NotCached` when a frame's features are not kept, or no longer fit: of other
-    files, another network, source, layers or window.
+    files, another network, source, layers, quality or window.
     """
 
 

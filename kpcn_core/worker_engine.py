@@ -146,6 +146,7 @@ def jobs(asked: Denoise) -> list[Job]:
             asked.extra,
             flow=asked.flow,
             error_map=asked.error_map,
+            quality=asked.quality,
             resume=asked.resume,
         )
         for shot in found

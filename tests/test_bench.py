@@ -148,7 +148,8 @@ def test_what_does_not_fit_in_one_tile_is_timed_as_a_whole(tmp_path: Path) -> No
     )
     assert result.exit_code == 0, result.output
     assert list(json.loads(output.read_text())["stages"]["small"]) == [
-        "read", "write", "denoise", "EXR to EXR", "EXR to EXR, in a sequence"
+        "read", "write", "denoise", "denoise, high quality", "EXR to EXR",
+        "EXR to EXR, in a sequence",
     ]  # fmt: skip
 
 

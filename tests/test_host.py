@@ -46,6 +46,7 @@ def test_every_setting_reaches_the_worker() -> None:
         asymmetry_layer="mask.R",
         extra={"lg_*": "diffuse"},
         error_map=True,
+        quality="high",
         overwrite=True,
     )
     request = settings.request(IN, OUT, "1-7")

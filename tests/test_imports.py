@@ -34,7 +34,7 @@ LAYERS = (
         "patience",
         "interrupt",
     },
-    {"ops", "frame", "device", "client", "host"},
+    {"ops", "frame", "device", "client", "host", "half_turn"},
     {
         "weights",
         "tiling",

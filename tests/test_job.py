@@ -25,6 +25,7 @@ from kpcn_core.exr_file import layer_set, open_header
 from kpcn_core.frame import Frame, Pixels
 from kpcn_core.job import Job, Outcome
 from kpcn_core.job_run import JobRun, run
+from kpcn_core.settings import HIGH
 from tests.moving import moving_frames
 from tests.networks import random_network, random_predictor
 
@@ -247,6 +248,17 @@ def test_in_place_a_window_over_a_part_of_a_shot_is_refused(
         outcomes(part, denoiser)
     assert [source.read_bytes() for source, _ in whole.files] == before
     assert not any(one.error for one in outcomes(replace(part, window=1), denoiser))
+
+
+@pytest.mark.parametrize("window", [1, 3])
+def test_a_high_quality_reaches_every_frame(job: Job, denoiser: Denoiser, window: int) -> None:
+    normal = replace(job, window=window)
+    high = replace(normal, quality=HIGH)
+    source, _ = job.files[0]
+    assert JobRun(high, denoiser).made_of(source) != JobRun(normal, denoiser).made_of(source)
+    before = colors(normal, denoiser)
+    for better, one in zip(colors(high, denoiser), before, strict=True):
+        assert np.abs(better - one).max() > 1e-3
 
 
 @pytest.mark.parametrize("window", [1, 3])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kpcn_core import source
+from kpcn_core import host_settings, settings, source
 from kpcn_core.aov import AOVS
 from kpcn_core.host_settings import SOURCES, Settings
 from kpcn_core.settings import OUTPUTS
@@ -95,6 +95,7 @@ def test_the_panel_offers_what_the_worker_knows(host: Session) -> None:
     assert set(panel.FIELDS) <= set(AOVS)
     tip = next(item.tip for item in panel.PANEL if item.name == "clean")
     assert all(aov in tip for aov in OUTPUTS)
+    assert host_settings.QUALITIES == settings.QUALITIES
 
 
 def test_a_menu_that_fails_does_not_keep_nuke_from_starting(

@@ -16,7 +16,7 @@ from kpcn_core.protocol_fields import CHECKS, Message, read, write
 MESSAGES = [
     Initialize(version=1, host="nuke", requires=("denoise",)),
     Denoise("a.####.exr", "b.####.exr", "1-3", layers={"albedo": "base"}, tile=64, overwrite=True),
-    Denoise("a.exr", "b.exr", window=7, asymmetry=2.5, extra={"lg_*": "diffuse"}, error_map=True),
+    Denoise("a.exr", "b.exr", window=7, asymmetry=2.5, extra={"lg_*": "diffuse"}, quality="high"),
     Render("a.exr", "b.exr", asymmetry_layer="A", asymmetry_input="mask.exr"),
     Inspected("kpcn", "as asked", (-1, 0, 20, 10), ("R+G+B", "albedo"), {"color": "R G B"}),
     Progress(job="x", frame=1, frames=3, tile=2, tiles=4),

@@ -5,6 +5,7 @@ tensors of the device with tensors that were left on the CPU.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from kpcn_core.denoiser import Denoiser
 from kpcn_core.frame import Frame, Pixels
 from kpcn_core.model import streamed
 from kpcn_core.ops import fused
-from kpcn_core.settings import Settings
+from kpcn_core.settings import HIGH, Settings
 from tests.moving import moving_frames
 from tests.networks import ASYMMETRIC, random_network
 
@@ -69,11 +70,12 @@ def test_a_window_and_another_lambda_never_wait(
 ) -> None:
     network = random_network(trunk, fold, asymmetry=asymmetry)
     denoiser = Denoiser(network, META, precision="bfloat16")
-    encoded = [denoiser.encode(frame, SETTINGS) for frame in frames(3)]
-    window = denoiser.window(encoded, 1)
-    for slope in (1.0, np.full((21, 26), 2.0, np.float32)):
-        denoiser.render(window, SETTINGS, slope)
-    assert len(ends) == 2 * 4
+    for settings in (SETTINGS, replace(SETTINGS, quality=HIGH)):
+        encoded = [denoiser.encode(frame, settings) for frame in frames(3)]
+        window = denoiser.window(encoded, 1)
+        for slope in (1.0, np.full((21, 26), 2.0, np.float32)):
+            denoiser.render(window, settings, slope)
+    assert len(ends) == 2 * 2 * 4
     assert set(launches) == {torch.bfloat16}
 
 

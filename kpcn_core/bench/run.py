@@ -12,6 +12,7 @@ from kpcn_core import oidn
 from kpcn_core.bench.ceilings import Ceilings, Clock
 from kpcn_core.bench.stages import (
     ANOTHER_LAMBDA,
+    BETTER,
     DENOISE,
     SEQUENCE,
     THROUGH,
@@ -94,10 +95,10 @@ def ratios(table: Table) -> dict[str, dict[str, float]]:
         if column.startswith(PEER.format("")):
             continue
         pairs = {
-            f"{row} / {other}": (times[row], rows[row])
-            for row in (DENOISE, THROUGH)
+            f"{row} / {other}": (times[row], rows[theirs])
+            for row, theirs in ((DENOISE, DENOISE), (BETTER, DENOISE), (THROUGH, THROUGH))
             for other, rows in table.items()
-            if other.startswith(PEER.format("")) and row in rows
+            if other.startswith(PEER.format("")) and row in times and theirs in rows
         }
         if ANOTHER_LAMBDA in times:
             pairs[f"{ANOTHER_LAMBDA} / {DENOISE}"] = times[ANOTHER_LAMBDA], times[DENOISE]

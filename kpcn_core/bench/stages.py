@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -25,10 +25,11 @@ from kpcn_core.job_run import run
 from kpcn_core.model import encoding
 from kpcn_core.model.temporal import Context
 from kpcn_core.prepared import motion_of, prepare
-from kpcn_core.settings import DEFAULT_MEMORY, Settings
+from kpcn_core.settings import DEFAULT_MEMORY, HIGH, NORMAL, Settings
 
 STEEP = 2.0  # the other lambda
 DENOISE, ANOTHER_LAMBDA, THROUGH = "denoise", "another lambda", "EXR to EXR"
+BETTER = "denoise, high quality"
 SEQUENCE, FRAMES = "EXR to EXR, in a sequence", 6
 PEERS: dict[str, dict[str, object]] = {
     "high": {"quality": "high"},
@@ -91,17 +92,21 @@ class Case:
         settings = self.settings
         return self.denoiser.leaves(self.frame, settings, self.window, size=0)
 
-    def denoise(self, frame: Frame | None = None) -> Frame:
+    def denoise(self, frame: Frame | None = None, quality: str = NORMAL) -> Frame:
         """What each frame of a sequence costs: one is encoded, and the window around one filtered.
 
         The features of all others are there already.
         """
-        frame, settings = frame or self.frame, self.settings
+        frame, settings = frame or self.frame, replace(self.settings, quality=quality)
         if self.window > 1:
             new = self.denoiser.encode(frame, settings)
             return self.denoiser.render(self._around(new), settings)
         return self.denoiser.denoise(
-            frame, like=settings.like, encoder=settings.encoder, max_memory=self.max_memory
+            frame,
+            like=settings.like,
+            encoder=settings.encoder,
+            max_memory=settings.max_memory,
+            quality=settings.quality,
         )
 
     def encoded(self) -> Encoded:
@@ -198,8 +203,9 @@ def stages(case: Case) -> Iterator[Step]:
 
 
 def wholes(case: Case) -> Iterator[Step]:
-    """A frame denoised, and denoised again for another lambda."""
+    """A frame denoised, in high quality, and denoised again for another lambda."""
     yield Step(DENOISE, case.denoise)
+    yield Step(BETTER, lambda: case.denoise(quality=HIGH))
     if case.in_one_piece:
         kept = case.encoded()
         case.denoiser.render(kept, case.settings, STEEP)  # from here on, nothing is gathered

@@ -7,7 +7,7 @@ import bpy
 from kpcn_blender import operators, properties, session, setup
 from kpcn_core.host_panel import FIELDS, MOTION
 
-LOOK = ("asymmetry", "asymmetry_layer", "window", "model", "device")
+LOOK = ("asymmetry", "asymmetry_layer", "window", "quality", "model", "device")
 OUTPUT = ("output_file", "frame_range", "overwrite", "error_map")
 LAYERS = (
     "source", "source_file", *(f"aov_{aov}" for aov in FIELDS), "more_layers", "clean",

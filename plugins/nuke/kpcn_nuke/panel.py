@@ -44,6 +44,7 @@ PANEL = (
         tip="As mask.R, if no mask is connected.", beside=True,
     ),
     _shared("window"),
+    _shared("quality", beside=True),
     _shared("model"),
     _shared("device"),
     Item("kpcn_files", "Files", "text"),

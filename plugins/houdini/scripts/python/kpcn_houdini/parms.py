@@ -17,6 +17,7 @@ PARMS = (
     ITEMS["asymmetry"],
     ITEMS["asymmetry_layer"],
     ITEMS["window"],
+    ITEMS["quality"],
     ITEMS["model"],
     ITEMS["device"],
     replace(ITEMS["output_file"], tip="As $HIP/clean.$F4.exr; empty: a folder 'denoised' beside."),
