@@ -23,7 +23,7 @@ from kpcn_core.errors import InvalidAsymmetry, MissingAov, UnknownName
 from kpcn_core.features import COMPONENTS
 from kpcn_core.frame import Frame, Pixels
 from kpcn_core.half_turn import averaged, turned
-from kpcn_core.model import blocks, encoding
+from kpcn_core.model import peak
 from kpcn_core.model.error import ErrorPredictor
 from kpcn_core.model.network import Network
 from kpcn_core.model.reconstruction import Shares
@@ -308,7 +308,7 @@ class Denoiser:
             return inference.render(self.network, contexts, layers, others, steep)
 
         paste = _pasted(filtered, prepared, progress)
-        need = self._need(prepared.planes, len(encoded.frames), self.network.bytes_kept)
+        need = self._need(prepared.planes, len(encoded.frames), kept=True)
         return self._tiles.run(prepared.frame, settings, overlap, need, paste)
 
     def leaves(self, frame: Frame, settings: Settings, window: int, size: int) -> bool:
@@ -323,20 +323,9 @@ class Denoiser:
         return self._tiles.leaves(frame, settings, need, size)
 
     @torch.inference_mode()
-    def _need(self, planes: int, window: int = 1, kept: int = 0) -> int:
-        """Most bytes that denoising a frame holds for a pixel, about.
-
-        Args:
-            planes: of all its components and what is filtered like them, masks included.
-            window: frames that are looked at.
-            kept: bytes a pixel that stay of a frame by itself.
-        """
-        network, pixel = self.network, torch.empty(1, device=self.device)
-        if not blocks.usable(network, pixel):
-            return network.bytes_per_pixel
-        if window > 1:
-            return network.bytes_in_window(window, planes)
-        return network.bytes_without_logits(planes, encoding.usable(network, pixel)) + kept
+    def _need(self, planes: int, window: int = 1, kept: bool = False) -> int:
+        """See `peak.bytes_per_pixel`."""
+        return peak.bytes_per_pixel(self.network, self.device, planes, window, kept)
 
     @property
     def error_metrics(self) -> tuple[str, ...]:

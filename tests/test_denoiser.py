@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose
 from kpcn_core.denoiser import Denoiser
 from kpcn_core.errors import InvalidPixels, MissingAov, UnknownName
 from kpcn_core.frame import Frame
+from kpcn_core.model import peak
 from tests.frames import random_frame
 from tests.networks import DEVICE, NETWORKS, random_network
 
@@ -39,7 +40,7 @@ def test_tiles_give_the_same_pixels_as_the_whole(
 def test_memory_decides_on_the_tile(denoiser: Denoiser) -> None:
     seen: list[tuple[int, int]] = []
     frame = random_frame(256, 256)
-    small = 190 * 190 * denoiser.network.bytes_without_logits(16, in_one_pass=False)
+    small = 190 * 190 * peak.alone(denoiser.network.config, 16, in_one_pass=False)
     denoiser.denoise(frame, max_memory=small, progress=lambda *step: seen.append(step))
     assert seen == [(done, len(seen)) for done in range(1, len(seen) + 1)]
     assert len(seen) > 3

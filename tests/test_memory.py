@@ -22,8 +22,9 @@ from kpcn_core.errors import OutOfMemory
 from kpcn_core.frame import Frame
 from kpcn_core.job import Job
 from kpcn_core.job_run import JobRun, each
+from kpcn_core.model import peak
 from tests.frames import random_frame
-from tests.networks import random_network
+from tests.networks import random_network, small_config
 from tests.shots import Shot, make_shot
 
 SIZE = 512
@@ -67,7 +68,7 @@ def limited(shot: Shot, size: int, *options: str) -> "subprocess.CompletedProces
 
 
 def test_where_memory_ends_a_frame_is_done_in_tiles(shot: Shot, denoiser: Denoiser) -> None:
-    needed = random_network().bytes_per_pixel * SIZE**2
+    needed = peak.with_logits(small_config()) * SIZE**2
     # How much of the address space is lost between blocks is chance; so is what still fits.
     for eighths in (5, 4, 5, 6, 3, 7, 8, 9):
         run = limited(shot, needed * eighths // 8)
@@ -186,7 +187,7 @@ def test_what_is_free_decides_before_anything_fails(
     denoiser: Denoiser, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Beyond the limit of a container nothing fails: the process is killed."""
-    limit = 200 * 200 * denoiser.network.bytes_without_logits(16, in_one_pass=False)
+    limit = 200 * 200 * peak.alone(denoiser.network.config, 16, in_one_pass=False)
     monkeypatch.setattr(tile_budget, "free", lambda _: limit)
     with full_beyond(220 * 220, MemoryError()) as tried:
         denoiser.denoise(random_frame(256, 256))

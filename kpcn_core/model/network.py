@@ -330,53 +330,6 @@ class Network(nn.Module):
         seen = 2 if self.alpha is None else 2 + self.alpha.footprint
         return coarsest * max(radius, context) + seen * (coarsest - 1)
 
-    @property
-    def bytes_per_pixel(self) -> int:
-        """Most float32 bytes that filtering one pixel holds at a time, about; see docs."""
-        config = self.config
-        kernels = sum(side**2 for side in config.kernels.values())
-        if self.apart:
-            # The logits of all components, with the softmax of one.
-            kernels += 2 * next(iter(config.kernels.values())) ** 2
-        width = config.channels[0]
-        features = (4 + len(COMPONENTS) * self.apart) * width / config.fold**2 + width
-        planes = 3 * max(sum(PLANES[name] for name in read) for read in config.encoders.values())
-        return int(4 * (2 * kernels + features + planes)) + 256
-
-    def bytes_without_logits(self, planes: int, in_one_pass: bool) -> int:
-        """The same of a lone frame where no image of logits is made (`blocks`); as measured.
-
-        Args:
-            planes: of all its components and what is filtered like them, masks included.
-            in_one_pass: layers are computed with all that surrounds them (`encoding`).
-        """
-        features = (4.5 if in_one_pass else 8) * self.config.channels[0] / self.config.fold**2
-        return int(4 * (features + planes))
-
-    def bytes_in_window(self, frames: int, planes: int) -> int:
-        """The same of a window of two frames or more, whose centre is filtered by `blocks`.
-
-        Args:
-            frames: how many it has.
-            planes: see `bytes_without_logits`.
-        """
-        config = self.config
-        features = sum(
-            channels / (config.fold << scale) ** 2 for scale, channels in enumerate(config.channels)
-        )
-        # The logits of one other frame, what they are made from, and what they are applied to.
-        width = KernelPredictor.width(config.channels[0], config.fold)
-        kernels = len(COMPONENTS) * config.neighbours**2 + 4 * width + 4 * planes
-        return int(4 * (2 * frames * features + kernels))
-
-    @property
-    def bytes_kept(self) -> int:
-        """Bytes a pixel that are kept for another lambda: what the last layers read."""
-        config = self.config
-        if config.asymmetry != KERNELS:
-            return 0
-        return int(4 * 4 / 3 * (KernelPredictor.width(config.channels[0], config.fold) + 1))
-
     def layout(self, scale: int, centre: bool) -> dict[str, int]:
         """Names of the logits of a scale, and how many there are of each."""
         config = self.config
