@@ -26,7 +26,7 @@ from kpcn_core.half_turn import averaged, turned
 from kpcn_core.model import peak
 from kpcn_core.model.error import ErrorPredictor
 from kpcn_core.model.network import Network
-from kpcn_core.model.reconstruction import Shares
+from kpcn_core.model.reconstruction import Image, Shares
 from kpcn_core.model.specialization import MAX_ASYMMETRY, log_asymmetry
 from kpcn_core.model.temporal import Context
 from kpcn_core.prepared import Prepared, motion_of, prepare
@@ -433,10 +433,7 @@ class Denoiser:
             other.of_features(frame.features, fold)
             for other, frame in zip(regions, encoded.frames, strict=True)
         ]
-        images = (
-            frame.prepared.images_in(other, here.gain)
-            for other, frame in zip(regions, encoded.frames, strict=True)
-        )
+        images = _one_by_one(encoded, regions, here.gain)
         motion = [region.of(vectors) for vectors in encoded.motion]
         origins = [origin(region, other) for other in regions]
         contexts = inference.gather(self.network, features_of, motion, centre, origins)
@@ -499,6 +496,16 @@ def _pasted(
         return result
 
     return paste
+
+
+def _one_by_one(
+    encoded: Encoded, regions: Sequence[Region], gain: Tensor
+) -> Iterator[dict[str, Image]]:
+    """What a tile reads of every frame, made when it is asked for."""
+    for region, frame in zip(regions, encoded.frames, strict=True):
+        if region != whole(*frame.prepared.frame.size):
+            give_back()  # no two regions are alike
+        yield frame.prepared.images_in(region, gain)
 
 
 def _counted(progress: Progress | None, total: int) -> Callable[[], None]:

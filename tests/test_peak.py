@@ -33,12 +33,12 @@ CLOSE = 1.45  # times what is held, at most
 pytest.importorskip("triton", reason="Triton is not installed: pip install 'kpcn[fused]'")
 
 
-class Held(TorchDispatchMode):
+class Held(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Bytes of all tensors that are made in a block, as long as each lives."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.now = self.most = 0
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.now = self.most = self.before = 0
         self._known: set[int] = set()
 
     def __torch_dispatch__(
@@ -110,8 +110,8 @@ def alone(denoiser: Denoiser, frame: Frame, layers: int, monkeypatch: pytest.Mon
         return found
 
     monkeypatch.setattr("kpcn_core.denoiser.prepare", seen)
-    how = settings(layers)
-    with Held() as held:
+    how, held = settings(layers), Held()
+    with held:
         denoiser.denoise(
             frame, like=how.like, encoder=how.encoder, max_memory=how.max_memory, asymmetry=2.0
         )
@@ -120,8 +120,8 @@ def alone(denoiser: Denoiser, frame: Frame, layers: int, monkeypatch: pytest.Mon
 
 def windowed(denoiser: Denoiser, frame: Frame, layers: int, frames: int) -> float:
     """What filtering a window holds beside its frames."""
-    how = settings(layers)
-    with Held() as held:
+    how, held = settings(layers), Held()
+    with held:
         window = denoiser.window([denoiser.encode(frame, how)] * frames, frames // 2)
         held.begin()
         denoiser.render(window, how, asymmetry=2.0)

@@ -16,6 +16,7 @@ from kpcn_core.bench.stages import (
     DENOISE,
     SEQUENCE,
     THROUGH,
+    WITHOUT_FILES,
     Case,
     Step,
     files,
@@ -103,7 +104,7 @@ def ratios(table: Table) -> dict[str, dict[str, float]]:
         if ANOTHER_LAMBDA in times:
             pairs[f"{ANOTHER_LAMBDA} / {DENOISE}"] = times[ANOTHER_LAMBDA], times[DENOISE]
         if SEQUENCE in times:
-            pairs[f"{DENOISE} / {SEQUENCE}"] = times[DENOISE], times[SEQUENCE]
+            pairs[f"{WITHOUT_FILES} / {SEQUENCE}"] = times[WITHOUT_FILES], times[SEQUENCE]
         found[column] = {name: one.seconds / two.seconds for name, (one, two) in pairs.items()}
     return found
 

@@ -25,12 +25,14 @@ from kpcn_core.job_run import run
 from kpcn_core.model import encoding
 from kpcn_core.model.temporal import Context
 from kpcn_core.prepared import motion_of, prepare
+from kpcn_core.sequence_denoiser import SequenceDenoiser
 from kpcn_core.settings import DEFAULT_MEMORY, HIGH, NORMAL, Settings
 
 STEEP = 2.0  # the other lambda
 DENOISE, ANOTHER_LAMBDA, THROUGH = "denoise", "another lambda", "EXR to EXR"
 BETTER = "denoise, high quality"
 SEQUENCE, FRAMES = "EXR to EXR, in a sequence", 6
+WITHOUT_FILES = "the same without files"
 PEERS: dict[str, dict[str, object]] = {
     "high": {"quality": "high"},
     "fast": {"quality": "fast"},
@@ -226,6 +228,7 @@ def files(case: Case, folder: Path) -> Iterator[Step]:
     yield Step("write", lambda: case.write(target, clean))
     yield Step(THROUGH, lambda: case.write(target, case.denoise(read())))
     yield Step(SEQUENCE, lambda: _sequence(case, source), frames=FRAMES)
+    yield Step(WITHOUT_FILES, lambda: _without_files(case), frames=FRAMES)
 
 
 def _sequence(case: Case, source: Path) -> None:
@@ -246,6 +249,19 @@ def _sequence(case: Case, source: Path) -> None:
         for outcome in run(job, case.denoiser, lambda done, total: None):
             if outcome.error is not None:
                 raise outcome.error
+
+
+def _without_files(case: Case) -> None:
+    """The same frames with the same windows; each is there already."""
+    if case.window == 1:
+        for _ in range(FRAMES):
+            case.denoise()
+        return
+    reach, paths = case.window // 2, [Path(str(number)) for number in range(FRAMES)]
+    frame, settings = case.frame, case.settings
+    shot = SequenceDenoiser(case.denoiser, paths, lambda _: frame, reach, reach, settings)
+    for number in range(FRAMES):
+        shot.denoise(number)
 
 
 def peer(case: Case, name: str, folder: Path) -> Iterator[Step]:
