@@ -67,9 +67,10 @@ def in_window(config: ModelConfig, frames: int, planes: int) -> int:
         frames: how many it has.
         planes: see `bytes_per_pixel`.
     """
-    # The logits of one other frame, what they are made from, and what they are applied to.
+    # The logits of one other frame, what they are made from, and what they are applied to: more of
+    # that frame than the tile, by how far the network sees and how far pixels move.
     width = KernelPredictor.width(config.channels[0], config.fold)
-    kernels = len(COMPONENTS) * config.neighbours**2 + 4 * width + 4 * planes
+    kernels = len(COMPONENTS) * config.neighbours**2 + 4 * width + 8 * planes
     return int(FLOAT * (2 * frames * _features(config) + kernels))
 
 
