@@ -24,7 +24,8 @@ from benchmarks import provenance
 from kpcn_core.allocation import give_back, reuse_memory
 from kpcn_core.atomic import replaced
 from kpcn_core.bench.frames import synthetic
-from kpcn_core.denoiser import Denoiser, Encoded
+from kpcn_core.denoiser import Denoiser
+from kpcn_core.encoded import Encoded
 from kpcn_core.frame import Frame
 from kpcn_core.prepared import Prepared, prepare
 from kpcn_core.settings import DEFAULT_MODEL, Settings

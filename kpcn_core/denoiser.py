@@ -6,9 +6,7 @@ the features of each frame, `window` puts frames together, and `render` filters 
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import count
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +16,7 @@ from kpcn_core import features, inference, weights
 from kpcn_core.allocation import give_back
 from kpcn_core.composite import check_color, check_outputs, output
 from kpcn_core.device import AUTO, choose_device, choose_precision
+from kpcn_core.encoded import Encoded, EncodedFrame, gathered
 from kpcn_core.error_map import DEFAULT_METRIC, ErrorMaps
 from kpcn_core.errors import InvalidAsymmetry, MissingAov, UnknownName
 from kpcn_core.features import COMPONENTS
@@ -26,11 +25,9 @@ from kpcn_core.half_turn import averaged, turned
 from kpcn_core.model import peak
 from kpcn_core.model.error import ErrorPredictor
 from kpcn_core.model.network import Network
-from kpcn_core.model.reconstruction import Image, Shares
 from kpcn_core.model.specialization import MAX_ASYMMETRY, log_asymmetry
-from kpcn_core.model.temporal import Context
 from kpcn_core.prepared import Prepared, motion_of, prepare
-from kpcn_core.region import Region, origin, reached, whole
+from kpcn_core.region import Region
 from kpcn_core.settings import (
     DEFAULT_MEMORY,
     DEFAULT_MODEL,
@@ -47,54 +44,6 @@ from kpcn_core.tiling import Tile
 from kpcn_core.transfer import tensor
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class EncodedFrame:
-    """A frame with its features: what is kept of it while a window slides over it.
-
-    Attributes:
-        prepared: the frame.
-        features: of every scale.
-        turned: the same of the frame upside down, for high quality.
-    """
-
-    prepared: Prepared
-    features: list[Tensor]
-    turned: "EncodedFrame | None" = None
-
-
-class Gathered(NamedTuple):
-    """What no lambda changes.
-
-    Attributes:
-        contexts: features of the window.
-        others: what its other frames add to the centre.
-        layers: what the centre's kernels are applied to, and what of that is finished.
-    """
-
-    contexts: list[Context]
-    others: Shares | None
-    layers: inference.Layers
-
-
-@dataclass
-class Encoded:
-    """A window of encoded frames; filtering its centre is all that a new lambda costs.
-
-    Attributes:
-        frames: in order.
-        centre: index of the frame to filter.
-        motion: from it to each frame, pixels [1,2,H,W].
-        gathered: kept where one tile is the whole frame.
-        turned: the same window upside down, for high quality.
-    """
-
-    frames: Sequence[EncodedFrame]
-    centre: int
-    motion: list[Tensor]
-    gathered: Gathered | None = None
-    turned: "Encoded | None" = None
 
 
 class Denoiser:
@@ -283,11 +232,12 @@ class Denoiser:
         """
         prepared = encoded.frames[encoded.centre].prepared
         slope = self._slope(asymmetry, prepared)
-        first, second = _passes(progress, encoded.turned is not None)
-        filtered = self._centre(encoded, settings, slope, first)
+        twice = encoded.turned is not None
+        first, second = _passes(progress, twice)
+        filtered = self._centre(encoded, settings, slope, first, twice)
         if encoded.turned is not None:
             upside_down = None if slope is None else turned(slope)
-            again = self._centre(encoded.turned, settings, upside_down, second)
+            again = self._centre(encoded.turned, settings, upside_down, second, twice)
             filtered = averaged(filtered, again)
         return output(prepared, settings, filtered, len(encoded.frames))
 
@@ -297,18 +247,19 @@ class Denoiser:
         settings: Settings,
         slope: Tensor | None,
         progress: Progress | None,
+        twice: bool,
     ) -> dict[str, Tensor]:
-        """The filtered images of a window's centre."""
+        """The filtered images of a window's centre; of one of two passes, if it is done twice."""
         prepared = encoded.frames[encoded.centre].prepared
         overlap = self.network.kernel_footprint
 
         def filtered(region: Region) -> dict[str, Tensor]:
-            contexts, others, layers = self._gathered(encoded, region)
+            contexts, others, layers = gathered(self.network, encoded, region)
             steep = None if slope is None else region.of(slope)
             return inference.render(self.network, contexts, layers, others, steep)
 
         paste = _pasted(filtered, prepared, progress)
-        need = self._need(prepared.planes, len(encoded.frames), kept=True)
+        need = self._need(prepared.planes, len(encoded.frames), kept=True, twice=twice)
         return self._tiles.run(prepared.frame, settings, overlap, need, paste)
 
     def leaves(self, frame: Frame, settings: Settings, window: int, size: int) -> bool:
@@ -319,13 +270,14 @@ class Denoiser:
         # A layer that the frame lacks is refused where it is filtered.
         riders = sum(len(frame.layers[name]) for name in settings.like if name in frame.layers)
         planes = len(COMPONENTS) * 4 + riders  # three colors and a mask each
-        need = self._need(planes, window)
+        twice = settings.quality == HIGH and window > 1
+        need = self._need(planes, window, kept=twice, twice=twice)
         return self._tiles.leaves(frame, settings, need, size)
 
     @torch.inference_mode()
-    def _need(self, planes: int, window: int = 1, kept: bool = False) -> int:
+    def _need(self, planes: int, window: int = 1, kept: bool = False, twice: bool = False) -> int:
         """See `peak.bytes_per_pixel`."""
-        return peak.bytes_per_pixel(self.network, self.device, planes, window, kept)
+        return peak.bytes_per_pixel(self.network, self.device, planes, window, kept, twice)
 
     @property
     def error_metrics(self) -> tuple[str, ...]:
@@ -402,45 +354,6 @@ class Denoiser:
         aovs = {name: region.of(aov) for name, aov in prepared.aovs.items()}
         return inference.encode(self.network, parts, aovs, encoder)
 
-    def _regions(self, encoded: Encoded, tile: Region) -> list[Region]:
-        """What of each frame a tile of the centre frame reads."""
-        height, width = encoded.frames[encoded.centre].prepared.frame.size
-        alignment, margin = self.network.config.alignment, self.network.kernel_footprint
-        if tile == whole(height, width):
-            return [tile] * len(encoded.frames)
-        return [
-            tile
-            if index == encoded.centre
-            else reached(tile.of(vectors), tile, margin, alignment, height, width)
-            for index, vectors in enumerate(encoded.motion)
-        ]
-
-    def _gathered(self, encoded: Encoded, region: Region) -> Gathered:
-        """What no lambda changes; kept where the region is the whole frame."""
-        if region != whole(*encoded.frames[encoded.centre].prepared.frame.size):
-            encoded.gathered = None  # where memory ended, there is none for what was kept
-            return self._gather(encoded, region)
-        if encoded.gathered is None:
-            encoded.gathered = self._gather(encoded, region, keep=True)
-        return encoded.gathered
-
-    def _gather(self, encoded: Encoded, region: Region, keep: bool = False) -> Gathered:
-        """A region of the window's features, and what its other frames add to the centre."""
-        fold, centre = self.network.config.fold, encoded.centre
-        here = encoded.frames[centre].prepared
-        regions = self._regions(encoded, region)
-        features_of = [
-            other.of_features(frame.features, fold)
-            for other, frame in zip(regions, encoded.frames, strict=True)
-        ]
-        images = _one_by_one(encoded, regions, here.gain)
-        motion = [region.of(vectors) for vectors in encoded.motion]
-        origins = [origin(region, other) for other in regions]
-        contexts = inference.gather(self.network, features_of, motion, centre, origins)
-        others = inference.around(self.network, contexts, images, motion, centre, origins)
-        own = {name: region.of_image(image) for name, image in here.images.items()}
-        return Gathered(contexts, others, inference.layers(self.network, own, keep))
-
     def _room(self, frame: Frame, like: Sequence[Tensor]) -> list[Tensor]:
         """Empty features of a whole frame."""
         config = self.network.config
@@ -496,16 +409,6 @@ def _pasted(
         return result
 
     return paste
-
-
-def _one_by_one(
-    encoded: Encoded, regions: Sequence[Region], gain: Tensor
-) -> Iterator[dict[str, Image]]:
-    """What a tile reads of every frame, made when it is asked for."""
-    for region, frame in zip(regions, encoded.frames, strict=True):
-        if region != whole(*frame.prepared.frame.size):
-            give_back()  # no two regions are alike
-        yield frame.prepared.images_in(region, gain)
 
 
 def _counted(progress: Progress | None, total: int) -> Callable[[], None]:

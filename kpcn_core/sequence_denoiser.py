@@ -4,7 +4,8 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from kpcn_core.denoiser import Denoiser, Encoded, EncodedFrame
+from kpcn_core.denoiser import Denoiser
+from kpcn_core.encoded import Encoded, EncodedFrame
 from kpcn_core.errors import KpcnError
 from kpcn_core.frame import Frame
 from kpcn_core.sequence_window import FrameCache

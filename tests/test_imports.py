@@ -51,6 +51,7 @@ LAYERS = (
     {
         "region",
         "prepared",
+        "encoded",
         "restoration",
         "structure",
         "inference",

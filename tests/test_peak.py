@@ -147,6 +147,22 @@ def test_a_gpu_needs_what_tiles_are_sized_by(
         assert found <= need <= CLOSE * found
 
 
+@pytest.mark.parametrize("frames", [1, 3, 7])
+def test_what_stays_for_another_lambda(network: Network, frames: int) -> None:
+    denoiser = Denoiser(network, META, precision="float32")
+    frame, how, held = synthetic(*SIZE), settings(0), Held()
+    with held:
+        window = denoiser.window([denoiser.encode(frame, how)] * frames, frames // 2)
+        held.begin()
+        denoiser.render(window, how, asymmetry=2.0)
+        found = (held.now - held.before) / PIXELS
+    estimate = peak.kept_of(denoiser.network, 16, frames)
+    assert found <= estimate
+    # A CPU keeps more: what kernels are applied to, in another form, and what last layers read.
+    if frames > 1:
+        assert estimate <= CLOSE * found + peak.for_another_lambda(network.config)
+
+
 def test_a_layer_more_is_three_planes_more() -> None:
     images = prepared.prepare(synthetic(8, 8, 2), True, like(2), torch.device("cpu"))
     assert images.planes == 16 + 3 * 2

@@ -16,7 +16,8 @@ from kpcn_core.bench import work
 from kpcn_core.bench.frames import like, synthetic
 from kpcn_core.bench.work import Work
 from kpcn_core.composite import output
-from kpcn_core.denoiser import Denoiser, Encoded, EncodedFrame
+from kpcn_core.denoiser import Denoiser
+from kpcn_core.encoded import Encoded, EncodedFrame
 from kpcn_core.exr_further import read_further
 from kpcn_core.features import reads_split
 from kpcn_core.frame import Frame

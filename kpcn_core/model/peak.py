@@ -12,7 +12,12 @@ FLOAT = 4  # bytes
 
 
 def bytes_per_pixel(
-    network: Network, device: torch.device, planes: int, window: int = 1, kept: bool = False
+    network: Network,
+    device: torch.device,
+    planes: int,
+    window: int = 1,
+    kept: bool = False,
+    twice: bool = False,
 ) -> int:
     """The most that the way holds by which a frame is denoised on a device, about.
 
@@ -21,8 +26,14 @@ def bytes_per_pixel(
         device: where.
         planes: of all components and what is filtered like them, masks included.
         window: frames that are looked at.
-        kept: a frame by itself is kept for another lambda.
+        kept: the window is kept for another lambda.
+        twice: and so is that of another pass, beside it.
     """
+    beside = kept_of(network, planes, window) if kept and twice else 0
+    return beside + _one_pass(network, device, planes, window, kept)
+
+
+def _one_pass(network: Network, device: torch.device, planes: int, window: int, kept: bool) -> int:
     config, pixel = network.config, torch.empty(1, device=device)
     if streamed.usable(pixel):
         return on_a_gpu(config, planes, window, network.precision.itemsize)
@@ -80,6 +91,19 @@ def for_another_lambda(config: ModelConfig) -> int:
         return 0
     width = KernelPredictor.width(config.channels[0], config.fold)
     return int(FLOAT * 4 / 3 * (width + 1))
+
+
+def kept_of(network: Network, planes: int, frames: int) -> int:
+    """What stays of a window for another lambda; arguments as of `bytes_per_pixel`.
+
+    As measured: tests/test_peak.py.
+    """
+    config, size = network.config, network.precision.itemsize
+    # Of more frames than one their features, once more put together, and what the others add to
+    # the centre at every scale; of one, what kernels are applied to.
+    around = (frames + 1) * size * _features(config) if frames > 1 else 0.0
+    images = (3.1 if frames > 1 else 1.34) * FLOAT * planes
+    return int(around + images) + for_another_lambda(config)
 
 
 def on_a_gpu(config: ModelConfig, planes: int, frames: int, size: int) -> int:
