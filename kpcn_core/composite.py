@@ -48,11 +48,23 @@ def check_outputs(frame: Frame, aovs: Sequence[str], split: bool) -> None:
 
 
 def output(
-    prepared: Prepared, settings: Settings, filtered: Mapping[str, Tensor], frames: int = 1
+    prepared: Prepared,
+    settings: Settings,
+    filtered: Mapping[str, Tensor],
+    frames: int = 1,
+    light: dict[str, restoration.Light] | None = None,
 ) -> Frame:
-    """The frame with everything that was filtered in a window of frames, recomposed."""
+    """The frame with everything that was filtered, recomposed.
+
+    Args:
+        prepared: the frame.
+        settings: what is asked for.
+        filtered: component to its filtered image, with what was filtered like it.
+        frames: of the window.
+        light: see `restoration.gains`.
+    """
     frame, gain = prepared.frame, prepared.gain
-    factors = restoration.gains(prepared, filtered)
+    factors = restoration.gains(prepared, filtered, light)
     color = composed(prepared.components(filtered), factors, gain)
     share = restoration.detail(prepared, color)
     made = {"color": kept(color, prepared.aovs["color"], share)}

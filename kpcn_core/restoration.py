@@ -12,6 +12,7 @@ stay as the network leaves them. Noise that goes to 0 so leads to the noisy fram
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -39,39 +40,75 @@ DARK = 0.1
 TINY = 1e-12
 
 
-def known(prepared: Prepared) -> bool:
+def counted(prepared: Prepared) -> bool:
     """Whether a frame says what it takes."""
     return {"color_mse", "sample_count"} <= prepared.aovs.keys()
 
 
-def gains(prepared: Prepared, filtered: Mapping[str, Tensor]) -> dict[str, Tensor]:
+class Light(NamedTuple):
+    """What no lambda changes of a component's light, float64.
+
+    Attributes:
+        noisy: of all of it [].
+        squares: variance of that [].
+    """
+
+    noisy: Tensor
+    squares: Tensor
+
+
+def gains(
+    prepared: Prepared, filtered: Mapping[str, Tensor], known: dict[str, Light] | None = None
+) -> dict[str, Tensor]:
     """What to multiply filtered components by, so that they keep their light [1,1,1,1].
 
     Args:
         prepared: the frame.
         filtered: component to its filtered image, exposed [1,C,H,W].
+        known: component to its noisy light, filled by a first call for those with another lambda.
     """
     found = {}
     for name, demodulated in (("irradiance", True), ("specular", False)):
         part = prepared.parts.get(name)
-        if part is None or part.variance is None or not known(prepared):
+        if part is None or part.variance is None or not counted(prepared):
             continue
+        clean = filtered[name][:, :3]
         albedos = None
         if demodulated:
             albedos = prepared.aovs["albedo"], filtered["albedo"][:, :3]
-        found[name] = light_gain(part.radiance, filtered[name][:, :3], part.variance, albedos)
+        if known is not None and name in known:
+            kept, light = bright(clean, albedos and albedos[1]), known[name]
+        else:
+            kept, light = light_of(part.radiance, clean, part.variance, albedos)
+        if known is not None:
+            known[name] = light
+        found[name] = light_gain(kept, light).to(clean.dtype)
     return found
 
 
-def light_gain(
+def light_gain(kept: Tensor, light: Light) -> Tensor:
+    """One factor [1,1,1,1] that makes a denoised image as bright as the noisy one, float64.
+
+    It is 1 where chance explains the difference, so also where few pixels make it up.
+
+    Args:
+        kept: light of the denoised image [].
+        light: of the noisy one.
+    """
+    lost = light.noisy - kept
+    # The noise of a pixel's channels is much the same: its deviations add up, not its variances.
+    certain = (1 - CERTAIN * 3 * light.squares / (lost.square() + TINY)).clamp(min=0)
+    factor: Tensor = 1 + certain * lost / kept.clamp(min=TINY)
+    return factor.clamp(1 / MOST_GAIN, MOST_GAIN).view(1, 1, 1, 1)
+
+
+def light_of(
     noisy: Tensor,
     denoised: Tensor,
     variance: Tensor,
     albedos: tuple[Tensor, Tensor] | None = None,
-) -> Tensor:
-    """One factor [1,1,1,1] that makes a denoised image as bright as the noisy one.
-
-    It is 1 where chance explains the difference, so also where few pixels make it up.
+) -> tuple[Tensor, Light]:
+    """Light of a denoised image [], float64, and of the noisy one where the other has any.
 
     Args:
         noisy: linear [1,3,H,W].
@@ -80,17 +117,6 @@ def light_gain(
         albedos: what the noisy pixels are to be multiplied by, and the denoised ones; see
             `features.demodulator`.
     """
-    kept, lost, squares = _light(noisy, denoised, variance, albedos)
-    # The noise of a pixel's channels is much the same: its deviations add up, not its variances.
-    certain = (1 - CERTAIN * 3 * squares / (lost.square() + TINY)).clamp(min=0)
-    factor: Tensor = 1 + certain * lost / kept.clamp(min=TINY)
-    return factor.clamp(1 / MOST_GAIN, MOST_GAIN).to(denoised.dtype).view(1, 1, 1, 1)
-
-
-def _light(
-    noisy: Tensor, denoised: Tensor, variance: Tensor, albedos: tuple[Tensor, Tensor] | None
-) -> Tensor:
-    """Light that was kept, that was lost, and the variance of that [3], float64."""
     if compiler.usable(denoised):
         # numba takes its time to be imported.
         from kpcn_core.ops.surplus import light_sums
@@ -108,14 +134,37 @@ def _light(
             )
 
         in_rows(add, height)
-        return torch.from_numpy(sums).sum(dim=(0, 2))
+        kept, lost, squares = torch.from_numpy(sums).sum(dim=(0, 2))
+        return kept, Light(kept + lost, squares)
     was = now = torch.ones_like(noisy)
     if albedos is not None:
         was, now = demodulator(finite(albedos[0])), demodulator(albedos[1])
     light = denoised * now
     terms = (light, noisy * was - light, variance.clamp(min=0) * was * was)
     there = light.isfinite()
-    return torch.stack([torch.where(there, term, 0.0).sum(dtype=torch.float64) for term in terms])
+    kept, lost, squares = (torch.where(there, term, 0.0).sum(dtype=torch.float64) for term in terms)
+    return kept, Light(kept + lost, squares)
+
+
+def bright(denoised: Tensor, albedo: Tensor | None = None) -> Tensor:
+    """The first of `light_of`: what is multiplied by its albedo, if that is given."""
+    if not compiler.usable(denoised):
+        light = denoised if albedo is None else denoised * demodulator(albedo)
+        return torch.where(light.isfinite(), light, 0.0).sum(dtype=torch.float64)
+    # numba takes its time to be imported.
+    from kpcn_core.ops.surplus import bright_sums
+
+    clean = compiler.planes(denoised)
+    after = clean if albedo is None else compiler.planes(albedo)
+    height, width = denoised.shape[2:]
+    sums = np.empty((-(-height // ROWS), width))
+
+    def add(first: int, last: int) -> None:
+        demodulated = albedo is not None
+        bright_sums(clean, after, demodulated, ALBEDO_EPSILON, first, last, sums[first // ROWS])
+
+    in_rows(add, height)
+    return torch.from_numpy(sums).sum()
 
 
 def detail(prepared: Prepared, color: Tensor) -> Tensor | None:
@@ -125,7 +174,7 @@ def detail(prepared: Prepared, color: Tensor) -> Tensor | None:
         prepared: the frame.
         color: denoised, in units of the frame [1,3,H,W].
     """
-    if not known(prepared):
+    if not counted(prepared):
         return None
     aovs, dark = prepared.aovs, DARK / prepared.gain
     return surplus(aovs["color"], color, aovs["color_mse"], aovs["sample_count"], dark)

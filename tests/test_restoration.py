@@ -10,9 +10,10 @@ from torch.testing import assert_close
 from kpcn_core.denoiser import Denoiser
 from kpcn_core.frame import Frame
 from kpcn_core.ops import compiler
-from kpcn_core.restoration import light_gain, surplus
+from kpcn_core.restoration import bright, light_gain, light_of, surplus
 from kpcn_core.settings import Settings
 from tests.frames import random_frame
+from tests.moving import moving_frames
 from tests.networks import DEVICE, random_network
 
 SIZE = (40, 60)
@@ -31,6 +32,18 @@ def counts(number: int) -> Tensor:
 
 def constant(variance: float) -> Tensor:
     return torch.full((1, 3, *SIZE), variance)
+
+
+def gain_of(
+    noisy: Tensor,
+    denoised: Tensor,
+    variance: Tensor,
+    albedos: tuple[Tensor, Tensor] | None = None,
+) -> Tensor:
+    """The factor for a denoised image [1,1,1,1]; what a first look finds is found again."""
+    kept, light = light_of(noisy, denoised, variance, albedos)
+    assert_close(bright(denoised, albedos and albedos[1]), kept)
+    return light_gain(kept, light).float()
 
 
 @pytest.mark.parametrize("spp", [4, 32, 512])
@@ -87,11 +100,11 @@ def test_the_compiled_way_gives_what_the_readable_one_gives(
     before, after = torch.rand(2, 1, 3, *size, generator=generator) + 0.5
     before[..., 7, 1], after[..., 8, 4], after[..., 9, 4] = torch.nan, torch.nan, -1.0
     factors = before, after
-    gain = light_gain(noisy, denoised, 1e-6 * variance, factors)
+    gain = gain_of(noisy, denoised, 1e-6 * variance, factors)
     monkeypatch.setattr(compiler, "installed", lambda: False)
     assert gain.isfinite()
     assert gain != 1
-    assert_close(light_gain(noisy, denoised, 1e-6 * variance, factors), gain)
+    assert_close(gain_of(noisy, denoised, 1e-6 * variance, factors), gain)
     noisy[..., 5, 5], variance[..., 9, 2] = torch.inf, torch.nan
     expected = surplus(noisy, denoised, 0.02 * variance, count)
     assert 0 < (expected > 0).float().mean() < 1
@@ -100,24 +113,37 @@ def test_the_compiled_way_gives_what_the_readable_one_gives(
 
 def test_light_comes_back_up_to_chance() -> None:
     noisy, variance = CLEAN + noise(0.05), constant(0.05**2)
-    gained = light_gain(noisy, 0.97 * CLEAN, variance) * 0.97 * CLEAN
+    gained = gain_of(noisy, 0.97 * CLEAN, variance) * 0.97 * CLEAN
     assert gained.mean() == pytest.approx(float(noisy.mean()), rel=0.003)
-    assert light_gain(noisy, CLEAN, variance) == 1
+    assert gain_of(noisy, CLEAN, variance) == 1
 
 
 def test_one_firefly_brightens_nothing() -> None:
     noisy, variance = CLEAN.clone(), constant(0.01**2)
     noisy[..., 5, 5], variance[..., 5, 5] = 100.0, 100.0**2
     assert noisy.mean() > 1.1 * CLEAN.mean()
-    assert light_gain(noisy, CLEAN, variance) == 1
+    assert gain_of(noisy, CLEAN, variance) == 1
 
 
 def test_what_is_black_or_nan_has_a_gain_too() -> None:
     black = torch.zeros_like(CLEAN)
-    assert light_gain(black, black, constant(0.0)) == 1
+    assert gain_of(black, black, constant(0.0)) == 1
     denoised = 0.98 * CLEAN
     denoised[..., 0, 0] = torch.nan
-    assert_close(light_gain(CLEAN, denoised, constant(0.0)), torch.full((1, 1, 1, 1), 1 / 0.98))
+    assert_close(gain_of(CLEAN, denoised, constant(0.0)), torch.full((1, 1, 1, 1), 1 / 0.98))
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_another_lambda_keeps_the_same_light(frames: int) -> None:
+    denoiser = Denoiser(random_network(fold=2), DEVICE, precision="float32")
+    seen = [
+        frame.with_aovs(sample_count=np.full((1, *SIZE), 8.0, np.float32))
+        for frame in moving_frames(frames, *SIZE)
+    ]
+    windows = [denoiser.window([denoiser.encode(one) for one in seen], frames // 2) for _ in "ab"]
+    denoiser.render(windows[0])
+    again, first = (denoiser.render(window, asymmetry=5.0)["color"] for window in windows)
+    assert_allclose(again, first, rtol=1e-6)
 
 
 def converged(size: tuple[int, int] = SIZE, **aovs: np.ndarray) -> Frame:

@@ -73,6 +73,45 @@ def light_sums(
 
 
 @compiled
+def bright_sums(
+    denoised: Planes,
+    after: Planes,
+    demodulated: bool,
+    epsilon: float,
+    first: int,
+    last: int,
+    sums: NDArray[np.float64],
+) -> None:
+    """The first of `light_sums` alone.
+
+    Args:
+        denoised: see there, as the next three.
+        after: albedo.
+        demodulated: False reads none.
+        epsilon: of the demodulator.
+        first: row.
+        last: row after the last one.
+        sums: the result of each column [w].
+    """
+    width = len(sums)
+    black = np.float32(epsilon)
+    sums[:] = np.float64(0.0)
+    line = np.empty(width, np.float32)
+    for channel in range(len(denoised)):
+        for y in range(first, last):
+            clean = denoised[channel][y]
+            for i in range(width):
+                line[i] = clean[i]
+            if demodulated:
+                albedo = after[channel][y]
+                for i in range(width):
+                    line[i] *= max(albedo[i], ZERO) + black
+            bits = line.view(np.int32)
+            for i in range(width):
+                sums[i] += np.float64(line[i] if (bits[i] & EXPONENT) != EXPONENT else ZERO)
+
+
+@compiled
 def relative_squares(
     noisy: Planes,
     denoised: Planes,
