@@ -22,6 +22,7 @@ from kpcn_core.model.reconstruction import (
     reconstruct,
     slope_pyramid,
 )
+from kpcn_core.model.specialization import is_one_number
 from kpcn_core.model.temporal import Context
 from kpcn_core.ops.kernels import without_mask
 
@@ -214,6 +215,9 @@ def padded(image: Tensor, alignment: int, value: float = 0.0) -> Tensor:
 def _grown(slope: Tensor, alignment: int) -> Tensor:
     # Not by zeros: coarse pixels at the border see the mean, and a lambda would fade there.
     height, width = slope.shape[-2:]
+    if is_one_number(slope):
+        grown = (-(-length // alignment) * alignment for length in (height, width))
+        return slope[..., :1, :1].expand(-1, -1, *grown)
     return functional.pad(slope, [0, -width % alignment, 0, -height % alignment], mode="replicate")
 
 

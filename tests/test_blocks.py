@@ -112,12 +112,16 @@ def test_what_one_frame_lacks_leaves_the_logits_of_the_others() -> None:
 
 @pytest.mark.parametrize("fold", [1, 2])
 @pytest.mark.parametrize("where", [FEATURES, KERNELS])
-@pytest.mark.parametrize("painted", [True, False])
+@pytest.mark.parametrize("asked", ["painted", "painted alike", "a number"])
 @torch.inference_mode()
-def test_blocks_specialize_as_the_module_does(fold: int, where: str, painted: bool) -> None:
+def test_blocks_specialize_as_the_module_does(fold: int, where: str, asked: str) -> None:
     network = random_network(fold=fold, asymmetry=where)
     contexts, images = random_contexts(network, 1), random_images(COMPONENTS)
-    slope = torch.rand(1, 1, *SIZE) * 2 if painted else torch.full((1, 1, *SIZE), 1.5)
+    slope = {
+        "painted": torch.rand(1, 1, *SIZE) * 2,
+        "painted alike": torch.full((1, 1, *SIZE), 1.5),
+        "a number": torch.full((1, 1, 1, 1), 1.5).expand(-1, -1, *SIZE),
+    }[asked]
     slopes = slope_pyramid(slope, 3)
     steep = network.specialize(contexts, slopes)
     expected = reconstruct(network, steep, images)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from kpcn_core.model.network import Network
 from kpcn_core.model.reconstruction import Image, Shares
+from kpcn_core.model.specialization import is_one_number
 from kpcn_core.model.temporal import Context
 from kpcn_core.ops import compiler
 from kpcn_core.ops.workers import each
@@ -81,10 +82,12 @@ class Predictor(NamedTuple):
         powers = slope = NOTHING
         if context.slope is not None:
             powers = _matrix(*network.powers_of(scale, network.outputs(scale, names)))
-            slope = context.slope[0, 0].contiguous().numpy()
-            if slope.min() == slope.max():
-                # One lambda everywhere: logits and powers are one layer.
-                logits, powers, slope = logits + slope.max() * powers, NOTHING, NOTHING
+            if is_one_number(context.slope):
+                # Logits and powers are one layer.
+                number = np.float32(context.slope[0, 0, 0, 0])
+                logits, powers = logits + number * powers, NOTHING
+            else:
+                slope = context.slope[0, 0].contiguous().numpy()
         return cls(
             context.shared[0].permute(1, 2, 0).contiguous().numpy(), *unfold, logits, powers, slope
         )

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from kpcn_core.model import streamed
 from kpcn_core.model.network import Network, Origin
+from kpcn_core.model.specialization import is_one_number
 from kpcn_core.model.temporal import Context
 from kpcn_core.ops.kernels import renormalized, with_mask, without_mask
 from kpcn_core.ops.pyramid import down, down_masked, down_motion
@@ -149,6 +150,11 @@ def motion_pyramid(motion: Tensor, scales: int) -> list[Tensor]:
 
 def slope_pyramid(slope: Tensor, scales: int) -> list[Tensor]:
     """log(lambda) [B,1,H,W] at every scale, finest first."""
+    if is_one_number(slope):
+        height, width = slope.shape[-2:]
+        return [
+            slope[..., : -(-height // 2**scale), : -(-width // 2**scale)] for scale in range(scales)
+        ]
     found = [slope]
     for _ in range(scales - 1):
         found.append(down(found[-1]))

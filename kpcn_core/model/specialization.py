@@ -106,4 +106,10 @@ def log_asymmetry(asymmetry: float | Tensor, image: Tensor) -> Tensor:
         return plane.to(image.dtype).expand(len(image), -1, -1, -1)
     if not 1.0 <= asymmetry <= MAX_ASYMMETRY:
         raise ValueError(f"asymmetry must be 1 to {MAX_ASYMMETRY:g}; it is {asymmetry}")
-    return torch.full_like(image[:, :1], math.log(asymmetry))
+    number = image.new_full((1, 1, 1, 1), math.log(asymmetry))
+    return number.expand(len(image), -1, *image.shape[-2:])
+
+
+def is_one_number(plane: Tensor) -> bool:
+    """Whether a plane [B,1,H,W] is one number everywhere, by how it lies in memory."""
+    return plane.stride()[-2:] == (0, 0)
