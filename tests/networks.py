@@ -26,6 +26,8 @@ DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 # Every trunk, with and without folding.
 NETWORKS = [(RESIDUAL, 1), (RESIDUAL, 2), (UNET, 1), (UNET, 2)]
+# The same, and the one like `compact`, which keeps channels of every pixel.
+EACH = [*((*one, FEATURES) for one in NETWORKS), (UNET, 2, KERNELS)]
 # The same, and where lambda enters.
 ASYMMETRIC = [(*one, FEATURES) for one in NETWORKS] + [(UNET, 1, KERNELS), (UNET, 2, KERNELS)]
 
@@ -43,12 +45,14 @@ ENCODERS = {
 def small_config(
     trunk: str = UNET, fold: int = 1, kernels: int = 3, asymmetry: str = FEATURES
 ) -> ModelConfig:
-    """Eight channels, three scales."""
+    """Eight channels, three scales; the one like `compact` keeps channels of every pixel."""
+    pixels = 4 * (trunk == UNET and fold > 1 and asymmetry == KERNELS)
     return ModelConfig(
         trunk=trunk,
-        channels=(8,) if trunk == RESIDUAL else (8, 8, 8),
+        channels=(8,) if trunk == RESIDUAL else (32 if pixels else 8, 8, 8),
         blocks=1,
         refinement=int(trunk == UNET),
+        pixels=pixels,
         kernels=dict.fromkeys(("irradiance", "specular", "emission", "albedo"), kernels),
         neighbours=kernels,
         fold=fold,
@@ -79,6 +83,8 @@ def random_network(
     for module in network.modules():
         if isinstance(module, KernelPredictor):
             torch.nn.init.normal_(module.logits.weight)
+            if module.refine is not None:
+                torch.nn.init.normal_(module.refine.weight, std=0.2)
     return network.eval()
 
 

@@ -13,7 +13,7 @@ from torch.testing import assert_close
 from kpcn_core import features
 from kpcn_core.errors import UnreadableFile
 from kpcn_core.model.network import Network
-from tests.networks import NETWORKS, small_config
+from tests.networks import EACH, NETWORKS, small_config
 from tests.noisy_scene import NoisyScene
 from training import config as configs
 from training.baselines import DirectNetwork, RecurrentDirectNetwork, signed_exp
@@ -124,10 +124,10 @@ def test_prediction_starts_from_the_noisy_image(
         assert_close(image, parts[name].radiance, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize(("trunk", "fold"), NETWORKS)
+@pytest.mark.parametrize(("trunk", "fold", "where"), EACH)
 @pytest.mark.parametrize("kind", [DirectNetwork, RecurrentDirectNetwork])
 def test_frames_of_any_size_are_read(
-    data: Dataset, kind: type[DirectNetwork], trunk: str, fold: int
+    data: Dataset, kind: type[DirectNetwork], trunk: str, fold: int, where: str
 ) -> None:
     batch = batch_of(data, trunk)
     rows, columns = slice(0, 29), slice(0, 23)
@@ -139,7 +139,7 @@ def test_frames_of_any_size_are_read(
         for shot in batch.window
     ]
     motion = [vectors[..., rows, columns] for vectors in batch.motion]
-    network = shaken(kind(small_config(trunk, fold)))
+    network = shaken(kind(small_config(trunk, fold, asymmetry=where)))
     found = denoised(network, batch._replace(window=window, motion=motion))
     for name, image in found.items():
         assert image.shape == (2, 3, 29, 23)

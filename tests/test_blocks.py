@@ -47,18 +47,23 @@ def random_images(names: tuple[str, ...], further: int = 0) -> dict[str, Image]:
 
 
 def random_contexts(network: Network, frames: int) -> list[Context]:
-    height, width = (length // network.config.fold for length in SIZE)
+    config = network.config
+    height, width = (length // config.fold for length in SIZE)
     shapes = [
         (1, channels, height >> scale, width >> scale)
-        for scale, channels in enumerate(network.config.channels)
+        for scale, channels in enumerate(config.channels)
     ]
-    return [
+    found = [
         Context(
             torch.randn(shape).contiguous(memory_format=torch.channels_last),
             [torch.randn(shape) for _ in range(frames)],
         )
         for shape in shapes
     ]
+    if config.pixels:
+        own = torch.randn(1, config.pixels * config.fold**2, height, width)
+        found[0] = found[0]._replace(pixels=own)
+    return found
 
 
 def in_blocks(

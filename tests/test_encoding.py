@@ -46,10 +46,12 @@ def test_a_layer_equals_its_float64_twin(
     assert_close(found, exact, rtol=0, atol=2e-5)
 
 
+@pytest.mark.parametrize("pixels", [0, 4])
 @torch.inference_mode()
-def test_features_are_those_of_the_readable_network() -> None:
+def test_features_are_those_of_the_readable_network(pixels: int) -> None:
     torch.manual_seed(0)
-    network = Network(replace(small_config(fold=2), channels=(16, 32, 16), blocks=2)).eval()
+    config = replace(small_config(fold=2), channels=(16, 32, 16), blocks=2, pixels=pixels)
+    network = Network(config).eval()
     planes = channels_last(1, 19, 40, 56)
     assert encoding.usable(network, planes)
     folded = functional.pixel_unshuffle(planes, 2)

@@ -12,17 +12,20 @@ from kpcn_core import inference
 from kpcn_core.denoiser import Denoiser
 from kpcn_core.features import Component
 from kpcn_core.frame import Frame
-from kpcn_core.model.config import RESIDUAL, UNET
+from kpcn_core.model.config import FEATURES, RESIDUAL, UNET
 from kpcn_core.model.network import Network
 from kpcn_core.model.reconstruction import Image
 from kpcn_core.model.temporal import Context
 from kpcn_core.region import Region, reached
 from kpcn_core.settings import Settings
 from tests.moving import moving_frames
-from tests.networks import DEVICE, NETWORKS, random_network
+from tests.networks import DEVICE, EACH, NETWORKS, random_network
 
 # With kernels that see less far than what they are made of, and further.
-CASES = [*((*one, 3) for one in NETWORKS), (RESIDUAL, 1, 9), (UNET, 1, 9)]
+CASES = [(trunk, fold, 3, where) for trunk, fold, where in EACH] + [
+    (RESIDUAL, 1, 9, FEATURES),
+    (UNET, 1, 9, FEATURES),
+]
 ALL = ("color", "diffuse", "specular", "albedo", "alpha")
 STEP = 5.0  # how far everything moves to the right from the first frame to the second
 
@@ -84,10 +87,10 @@ def strips(network: Network, reach: int) -> Iterator[tuple[Strip, int]]:
         yield Strip(network, width), width // 2 // alignment * alignment + pixel
 
 
-@pytest.mark.parametrize(("trunk", "fold"), NETWORKS)
+@pytest.mark.parametrize(("trunk", "fold", "where"), EACH)
 @torch.no_grad()
-def test_features_see_no_further_than_they_say(trunk: str, fold: int) -> None:
-    network = random_network(trunk, fold).double()
+def test_features_see_no_further_than_they_say(trunk: str, fold: int, where: str) -> None:
+    network = random_network(trunk, fold, asymmetry=where).double()
     bound, seen = network.encoding_footprint, 0
     for strip, pixel in strips(network, bound):
         before = strip.encoded(0)
@@ -120,7 +123,7 @@ def features_here(strip: Strip, encoded: list[list[Tensor]], pixel: int) -> rang
     return range(pixel // cell * cell, pixel // cell * cell + cell)
 
 
-@pytest.mark.parametrize(("trunk", "fold", "kernels"), CASES)
+@pytest.mark.parametrize(("trunk", "fold", "kernels", "where"), CASES)
 @pytest.mark.parametrize("change", [color_here, slope, motion, features_here])
 @torch.no_grad()
 def test_a_filtered_pixel_sees_no_further_than_the_network_says(
@@ -128,8 +131,9 @@ def test_a_filtered_pixel_sees_no_further_than_the_network_says(
     trunk: str,
     fold: int,
     kernels: int,
+    where: str,
 ) -> None:
-    network = random_network(trunk, fold, kernels).double()
+    network = random_network(trunk, fold, kernels, asymmetry=where).double()
     bound = network.kernel_footprint
     for strip, pixel in strips(network, bound):
         encoded = [strip.encoded(0), strip.encoded(1)]
@@ -156,12 +160,13 @@ def scattered(frame: Frame) -> Frame:
     return frame.with_aovs(forward=vectors.astype(np.float32))
 
 
-@pytest.mark.parametrize(("trunk", "fold", "kernels"), CASES)
+@pytest.mark.parametrize(("trunk", "fold", "kernels", "where"), CASES)
 @pytest.mark.parametrize("step", [(1.6, -0.7), (-100.3, 5.5)])
 def test_a_window_in_tiles_gives_the_same_pixels_as_the_whole(
-    trunk: str, fold: int, kernels: int, step: tuple[float, float]
+    trunk: str, fold: int, kernels: int, where: str, step: tuple[float, float]
 ) -> None:
-    denoiser = Denoiser(random_network(trunk, fold, kernels), DEVICE, precision="float32")
+    network = random_network(trunk, fold, kernels, asymmetry=where)
+    denoiser = Denoiser(network, DEVICE, precision="float32")
     frames = moving_frames(3, 17, 155, step, spread=0.5)
     frames[1] = scattered(frames[1])
     whole, tiled = (render(denoiser, frames, tile) for tile in (155, 24))
@@ -169,9 +174,10 @@ def test_a_window_in_tiles_gives_the_same_pixels_as_the_whole(
         assert_allclose(tiled[aov], whole[aov], rtol=0, atol=1e-5 * np.abs(whole[aov]).max())
 
 
-@pytest.mark.parametrize(("trunk", "fold"), NETWORKS)
-def test_features_in_tiles_are_those_of_the_whole(trunk: str, fold: int) -> None:
-    denoiser = Denoiser(random_network(trunk, fold), DEVICE, precision="float32")
+@pytest.mark.parametrize(("trunk", "fold", "where"), EACH)
+def test_features_in_tiles_are_those_of_the_whole(trunk: str, fold: int, where: str) -> None:
+    network = random_network(trunk, fold, asymmetry=where)
+    denoiser = Denoiser(network, DEVICE, precision="float32")
     (frame,) = moving_frames(1, 17, 141)
     whole, tiled = (denoiser.encode(frame, Settings(tile=tile)).features for tile in (141, 24))
     for one, other in zip(tiled, whole, strict=True):

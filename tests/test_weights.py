@@ -95,6 +95,8 @@ ODD = dict.fromkeys(("irradiance", "specular", "emission", "albedo"), 3)
         (RESIDUAL, {"kernels": ODD | {"albedo": 5}}, "their kernels must be equal"),
         (RESIDUAL, {"refinement": 1}, "a refinement of 1 blocks; a U-Net can have 0 or more"),
         (UNET, {"refinement": -1}, "a refinement of -1 blocks"),
+        (RESIDUAL, {"pixels": 1}, "cannot keep 1 channels of pixels; a U-Net can keep 0 or more"),
+        (UNET, {"pixels": -1}, "cannot keep -1 channels of pixels"),
         (UNET, {"asymmetry": "trunk"}, "cannot enter 'trunk'; it can enter features or kernels"),
         (RESIDUAL, {"asymmetry": "kernels"}, "must enter features, not kernels"),
         (UNET, {"encoders": {}}, "needs an encoder"),

@@ -35,7 +35,9 @@ class DirectNetwork(nn.Module):
         self.extractor = feature_extractor(config)
         together = 1 if self.extractor.apart else len(COMPONENTS)
         # The layer that elsewhere gives logits: the same layers, other numbers.
-        self.colors = KernelPredictor(config.channels[0], COLORS * together, config.fold)
+        self.colors = KernelPredictor(
+            config.channels[0], COLORS * together, config.fold, config.pixels
+        )
 
     def forward(
         self, window: Sequence[Shot], motion: Sequence[Tensor], centre: int, encoder: str
@@ -55,12 +57,15 @@ class DirectNetwork(nn.Module):
         return self.predict(self.features(shot, encoder), shot.parts)
 
     def features(self, shot: Shot, encoder: str) -> Tensor:
-        """The finest features of a frame [B,C,h,w], of its size rounded up to the alignment."""
+        """The finest features of a frame [B,C,h,w], of its size rounded up to the alignment.
+
+        Those of every pixel, if the network keeps any, follow.
+        """
         return inference.encode(self.extractor, shot.parts, shot.aovs, encoder)[0]
 
     def predict(self, features: Tensor, parts: Mapping[str, Component]) -> dict[str, Tensor]:
         """The components' colors from features at their pixels."""
-        found = self.colors(features)
+        found = self.colors(*self.parted(features))
         names = list(parts) if self.extractor.apart else COMPONENTS
         dim = 0 if self.extractor.apart else 1
         change = dict(zip(names, found.chunk(len(names), dim), strict=True))
@@ -69,6 +74,11 @@ class DirectNetwork(nn.Module):
             name: signed_exp(signed_log(part.radiance) + change[name][..., :height, :width])
             for name, part in parts.items()
         }
+
+    def parted(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """The features, and those of every pixel."""
+        width = self.config.channels[0]
+        return features[:, :width], features[:, width:]
 
     def planes_of(self, encoder: str) -> tuple[str, ...]:
         """Names of the planes that an encoder reads."""
@@ -89,13 +99,14 @@ class RecurrentDirectNetwork(DirectNetwork):
         self, window: Sequence[Shot], motion: Sequence[Tensor], centre: int, encoder: str
     ) -> dict[str, Tensor]:
         """As `DirectNetwork`, from the centre frame and those before it."""
-        here = self.features(window[centre], encoder)
+        here, pixels = self.parted(self.features(window[centre], encoder))
         state = torch.zeros_like(here)
         for shot, vectors in zip(window[:centre], motion[:centre], strict=True):
-            there = self.features(shot, encoder)
+            there, _ = self.parted(self.features(shot, encoder))
             moved, inside = warp(there, self._motion(vectors, like=there))
             state = torch.where(inside > 0, self.combiner(moved, state), state)
-        return self.predict(self.combiner(here, state), window[centre].parts)
+        seen = torch.cat([self.combiner(here, state), pixels], dim=1)
+        return self.predict(seen, window[centre].parts)
 
     def _motion(self, vectors: Tensor, like: Tensor) -> Tensor:
         """Motion of features, repeated for components that lie side by side in the batch."""

@@ -25,7 +25,7 @@ from kpcn_core.model.unet import UNet
 from kpcn_core.ops.kernels import without_mask
 from kpcn_core.ops.pyramid import down_masked
 
-Slope = Optional[Tensor]  # noqa: UP045 (torch 2.1 compiles no other spelling)
+Maybe = Optional[Tensor]  # noqa: UP045 (torch 2.1 compiles no other spelling)
 
 
 class Trunk(nn.Module):
@@ -38,10 +38,11 @@ class Trunk(nn.Module):
         self.widen = nn.ModuleList(reversed(list(trunk.widen)))
         self.up = nn.ModuleList(reversed(list(trunk.up)))
         self.refine = trunk.refine if len(trunk.refine) else nn.Identity()
+        self.width = trunk.width
 
     def forward(self, features: Tensor) -> list[Tensor]:
-        """Features [B,C0,H,W] -> of every scale, coarsest first."""
-        skips = [features]
+        """Features [B,C0,H,W] -> of every scale, coarsest first; those of every pixel follow."""
+        skips = [features[:, : self.width]]
         for shrink, blend in zip(self.shrink, self.down):  # noqa: B905 (TorchScript has no strict)
             smaller = functional.relu(shrink(functional.relu(skips[-1])))
             skips.append(blend(smaller))
@@ -50,6 +51,7 @@ class Trunk(nn.Module):
             larger = doubled(widen(functional.relu(found[-1])))
             found.append(blend(functional.relu(larger + skips.pop())))
         found.append(self.refine(found.pop()))
+        found.append(features[:, self.width :])
         return found
 
 
@@ -61,11 +63,11 @@ class FeatureLogits(nn.Module):
         self.specialization = network.specialization[scale]
         self.kernels = network.centre[scale]
 
-    def forward(self, features: Tensor, slope: Slope) -> Tensor:
-        """Features, log(lambda) [B,1,H,W] -> logits [B,*,H,W]."""
+    def forward(self, features: Tensor, pixels: Maybe, slope: Maybe) -> Tensor:
+        """Features, those of every pixel, log(lambda) [B,1,H,W] -> logits [B,*,H,W]."""
         if slope is not None:
             features = self.specialization(features, slope.to(features.dtype))
-        logits: Tensor = self.kernels(features)
+        logits: Tensor = self.kernels(features, pixels)
         return logits
 
 
@@ -81,11 +83,11 @@ class KernelLogits(nn.Module):
         self.powers = KernelPowers(weight.shape[1], len(weight))
         self.powers.load_state_dict({"powers.weight": weight, "powers.bias": bias})
 
-    def forward(self, features: Tensor, slope: Slope) -> Tensor:
-        """Features, log(lambda) [B,1,H,W] -> logits [B,*,H,W]."""
-        logits: Tensor = self.kernels(features)
+    def forward(self, features: Tensor, pixels: Maybe, slope: Maybe) -> Tensor:
+        """Features, those of every pixel, log(lambda) [B,1,H,W] -> logits [B,*,H,W]."""
+        logits: Tensor = self.kernels(features, pixels)
         if slope is not None:
-            powers = self.powers(self.kernels.unfolded(features))
+            powers = self.powers(self.kernels.unfolded(features, pixels))
             logits = logits + slope.to(logits.dtype) * powers
         return logits
 
@@ -111,10 +113,23 @@ class Scale(nn.Module):
         self.sides = [config.kernels[name] for name in names]
 
     def forward(
-        self, features: Tensor, slope: Slope, images: list[Tensor], coarser: list[Tensor]
+        self,
+        features: Tensor,
+        pixels: Maybe,
+        slope: Maybe,
+        images: list[Tensor],
+        coarser: list[Tensor],
     ) -> list[Tensor]:
-        """Features, log(lambda), images with their masks, and the results of the coarser scale."""
-        logits = torch.split(self.logits(features, slope), self.pieces, dim=1)
+        """Filter and join.
+
+        Args:
+            features: of the scale.
+            pixels: of every pixel, at the finest.
+            slope: log(lambda).
+            images: with their masks.
+            coarser: the results of the coarser scale.
+        """
+        logits = torch.split(self.logits(features, pixels, slope), self.pieces, dim=1)
         found: list[Tensor] = []
         for index, image in enumerate(images):
             one = filtered(image, logits[self.kernel_at[index]], self.sides[index])
@@ -165,7 +180,7 @@ class SingleFrame(nn.Module):
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return cls(network, encoder)
 
-    def forward(self, aovs: dict[str, Tensor], slope: Slope) -> tuple[Tensor, Tensor]:
+    def forward(self, aovs: dict[str, Tensor], slope: Maybe) -> tuple[Tensor, Tensor]:
         """Denoise a frame.
 
         Args:
@@ -232,13 +247,13 @@ class SingleFrame(nn.Module):
                 found.append(relative_deviation(mean, finite(variance)))
         return torch.cat(found, dim=1)
 
-    def filter(self, planes: Tensor, images: list[Tensor], slope: Slope) -> list[Tensor]:
+    def filter(self, planes: Tensor, images: list[Tensor], slope: Maybe) -> list[Tensor]:
         """The components filtered, from the coarsest scale to the finest; with their masks."""
         precision = self.encoder.first.weight.dtype
         planes = planes.to(precision).contiguous(memory_format=torch.channels_last)
         features = self.trunk(self.encoder(planes))
         pyramid = [images]
-        slopes: list[Slope] = [slope]
+        slopes: list[Maybe] = [slope]
         for _ in range(self.scales - 1):
             pyramid.append([down_masked(image) for image in pyramid[-1]])
             finer = slopes[-1]
@@ -246,7 +261,8 @@ class SingleFrame(nn.Module):
         found: list[Tensor] = []
         for index, scale in enumerate(self.filters):
             level = self.scales - 1 - index
-            found = scale(features[index], slopes[level], pyramid[level], found)
+            pixels = features[-1] if level == 0 else None
+            found = scale(features[index], pixels, slopes[level], pyramid[level], found)
         return found
 
     def composed(self, parts: dict[str, Tensor]) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from kpcn_core.export.nuke_channels import Packing
-from kpcn_core.export.single_frame import SingleFrame, Slope
+from kpcn_core.export.single_frame import SingleFrame, Maybe
 from kpcn_core.model.specialization import MAX_ASYMMETRY
 
 ABOUT = "kpcn.json"  # what the file says of itself, beside the code and the weights
@@ -48,7 +48,7 @@ class NukeDenoiser(nn.Module):
         pieces = torch.split(x.float(), self.sizes, dim=1)
         for name, piece in zip(self.names, pieces):  # noqa: B905 (TorchScript has no strict)
             images[name] = piece
-        slope: Slope = None
+        slope: Maybe = None
         if self.asymmetry > 1.0:
             steepest = math.log(min(self.asymmetry, self.highest))
             slope = torch.full_like(images["color"][:, :1], steepest)

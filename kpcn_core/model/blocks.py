@@ -13,6 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from kpcn_core.model.config import ModelConfig
+from kpcn_core.model.encoding import WIDTHS, transformed_weights
+from kpcn_core.model.kernels import KernelPredictor
 from kpcn_core.model.network import Network
 from kpcn_core.model.reconstruction import Image, Shares
 from kpcn_core.model.specialization import is_one_number
@@ -25,6 +28,8 @@ Floats = NDArray[np.float32]
 # Rows that a thread does at a time, even.
 HEIGHT = 16
 NOTHING = np.empty((0, 0), np.float32)
+NO_BIAS = np.empty(0, np.float32)
+NO_IMAGE = np.empty((0, 0, 0), np.float32)
 NO_ROOM = np.empty((0, 0, 0, 0, 0), np.float32)
 
 
@@ -56,6 +61,50 @@ class Pyramid(NamedTuple):
         return Pyramid({name: self.planes[name] for name in names}, levels, self.margin)
 
 
+class Refinement(NamedTuple):
+    """The layer over pixels before the logits, and what it reads; see `unfold.unfold_rows`."""
+
+    cells: Floats
+    own: Floats
+    unfold: Floats
+    unfold_bias: Floats
+    weights: Floats
+    bias: Floats
+
+    @classmethod
+    def of(cls, module: KernelPredictor, context: Context) -> "Refinement":
+        """That of the finest scale."""
+        from kpcn_core.ops.unfold import panels
+
+        weight, bias = _unfolding(module)
+        refine = module.refine
+        assert refine is not None
+        assert refine.bias is not None
+        assert context.pixels is not None
+        return cls(
+            _pixels(context.shared),
+            _pixels(context.pixels),
+            *panels(weight, bias),
+            transformed_weights(refine),
+            refine.bias.numpy(),
+        )
+
+    def rows(self, first: int, last: int) -> Floats:
+        """What the last layer reads of some rows [last-first,W,C'], before its ReLU."""
+        from kpcn_core.ops.unfold import unfold_rows
+        from kpcn_core.ops.winograd import convolve_rows
+
+        width, made = 2 * self.cells.shape[1], len(self.bias)
+        # With a row above and below: what lies around pixels.
+        seen = np.empty((last - first + 2, width, self.weights.shape[2]), np.float32)
+        unfold_rows(self.cells, self.own, self.unfold, self.unfold_bias, first - 1, seen)
+        found = np.empty((len(seen), width, made), np.float32)
+        convolve_rows(seen, NO_IMAGE, self.weights, self.bias, True, False, 1, len(seen) - 1, found)
+        inner: Floats = found[1:-1]
+        inner += seen[1:-1, :, :made]
+        return inner
+
+
 class Predictor(NamedTuple):
     """What makes the logits of one scale, as arrays; see `compiled.reconstruct_rows`."""
 
@@ -72,12 +121,9 @@ class Predictor(NamedTuple):
     ) -> "Predictor":
         """That of some components; their kernels' and their joins'."""
         module, chosen = network.predictor(scale, names)
-        unfold = NOTHING, np.empty(0, np.float32)
-        if isinstance(module.unfold, nn.Sequential):
-            layer = module.unfold[0]
-            assert isinstance(layer, nn.Conv2d)
-            assert layer.bias is not None
-            unfold = layer.weight.flatten(1).contiguous().numpy(), layer.bias.numpy()
+        unfold = NOTHING, NO_BIAS
+        if isinstance(module.unfold, nn.Sequential) and module.refine is None:
+            unfold = _unfolding(module)
         logits = _matrix(module.logits.weight[chosen], module.logits.bias[chosen])
         powers = slope = NOTHING
         if context.slope is not None:
@@ -88,9 +134,23 @@ class Predictor(NamedTuple):
                 logits, powers = logits + number * powers, NOTHING
             else:
                 slope = context.slope[0, 0].contiguous().numpy()
-        return cls(
-            context.shared[0].permute(1, 2, 0).contiguous().numpy(), *unfold, logits, powers, slope
-        )
+        features = NO_IMAGE if module.refine is not None else _pixels(context.shared)
+        return cls(features, *unfold, logits, powers, slope)
+
+
+def _unfolding(module: KernelPredictor) -> tuple[Floats, Floats]:
+    """Weight [4*C',C] and bias [4*C'] of the layer that unfolds features."""
+    assert isinstance(module.unfold, nn.Sequential)
+    layer = module.unfold[0]
+    assert isinstance(layer, nn.Conv2d)
+    assert layer.bias is not None
+    return layer.weight.flatten(1).contiguous().numpy(), layer.bias.numpy()
+
+
+def _pixels(image: Tensor) -> Floats:
+    """One image, channels last [H,W,C]."""
+    found: Floats = image[0].permute(1, 2, 0).contiguous().numpy()
+    return found
 
 
 def _matrix(weight: Tensor, bias: Tensor) -> Floats:
@@ -103,12 +163,19 @@ def usable(network: Network, image: Tensor) -> bool:
     return (
         not network.apart
         and network.config.fold <= 2
+        and _refinable(network.config)
         and image.device.type == "cpu"
         and image.dtype == network.precision == torch.float32
         and len(image) == 1
         and not torch.is_grad_enabled()
         and compiler.installed()
     )
+
+
+def _refinable(config: ModelConfig) -> bool:
+    """Whether `Refinement` can do what layer over pixels there is."""
+    width = KernelPredictor.width(config.channels[0], config.fold)
+    return not config.pixels or (config.fold == 2 and width % WIDTHS == 0)
 
 
 def pyramid(network: Network, images: Mapping[str, Image]) -> Pyramid:
@@ -154,12 +221,16 @@ def reconstruct(
     """
     joined = np.empty((images.starts[-1], 0, 0), np.float32)
     for scale in reversed(range(len(contexts))):
-        predictor = Predictor.of(network, scale, list(images.planes), contexts[scale])
+        context = contexts[scale]
+        predictor = Predictor.of(network, scale, list(images.planes), context)
         known = unfolded is not None and scale in unfolded
         if unfolded is not None and not known:
             unfolded[scale] = _room(images.levels[scale], images.margin, predictor)
         kept = (NO_ROOM if unfolded is None else unfolded[scale], known)
-        joined = _scale(network, predictor, kept, images, around, scale, joined)
+        module = network.centre[scale]
+        assert isinstance(module, KernelPredictor)
+        refine = None if module.refine is None or known else Refinement.of(module, context)
+        joined = _scale(network, predictor, refine, kept, images, around, scale, joined)
     found = torch.split(torch.from_numpy(joined)[None], list(images.planes.values()), dim=1)
     return dict(zip(images.planes, found, strict=True))
 
@@ -179,6 +250,7 @@ def _room(level: Floats, margin: int, predictor: Predictor) -> Floats:
 def _scale(
     network: Network,
     predictor: Predictor,
+    refine: Refinement | None,
     kept: tuple[Floats, bool],
     images: Pyramid,
     around: Shares | None,
@@ -195,10 +267,15 @@ def _scale(
     height, width = (length - 2 * images.margin for length in level.shape[1:])
     out = np.empty((starts[-1], height, width), np.float32)
 
+    unfolded, known = kept
+    fold = 2 if len(predictor.unfold) else 1
+
     def rows(first: int) -> None:
+        last = min(first + HEIGHT, height)
+        read = predictor.features[first // fold :] if refine is None else refine.rows(first, last)
         reconstruct_rows(
-            *(*predictor, *kept, level, images.margin, starts, sizes, *others, coarser),
-            *(first, min(first + HEIGHT, height), out),
+            *(read, *predictor[1:], unfolded[first // 2 :], known, level, images.margin),
+            *(starts, sizes, *others, coarser, first, last, out),
         )
 
     each(rows, [(first,) for first in range(0, height, HEIGHT)])

@@ -30,6 +30,8 @@ class ModelConfig:
         channels: width of the layers; of a U-Net, of each scale, finest first.
         blocks: residual blocks of the trunk; of a U-Net, of its coarsest scale.
         refinement: residual blocks of a U-Net's finest scale, after all other layers of it.
+        pixels: channels that a U-Net keeps of every pixel by itself, past the folded features: its
+            finest kernels then also see what lies around a pixel, whatever cell it is in.
         kernels: component to the side of its predicted kernels, odd.
         neighbours: side of the kernels of all frames of a window but the centre.
         fold: 1, or 2 to fold 2x2 pixels into channels before the encoder: the same width then
@@ -47,6 +49,7 @@ class ModelConfig:
     channels: tuple[int, ...] = (100,)
     blocks: int = 24
     refinement: int = 0
+    pixels: int = 0
     kernels: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(COMPONENTS, 21))
     neighbours: int = 21
     fold: int = 1
@@ -87,6 +90,11 @@ class ModelConfig:
             raise InvalidWeights(
                 f"Network config: trunk '{self.trunk}' cannot have a refinement of "
                 f"{self.refinement} blocks; a U-Net can have 0 or more."
+            )
+        if self.pixels < 0 or (self.pixels and self.trunk != UNET):
+            raise InvalidWeights(
+                f"Network config: trunk '{self.trunk}' cannot keep {self.pixels} channels of "
+                f"pixels; a U-Net can keep 0 or more."
             )
         if self.trunk == RESIDUAL and len(set(self.kernels.values())) > 1:
             raise InvalidWeights(

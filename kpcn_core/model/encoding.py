@@ -111,22 +111,44 @@ def read(network: Network, folded: Tensor, encoder: str) -> Tensor:
     """`Encoder.forward` of what `planes` gave."""
     module = network.encoders[encoder]
     assert isinstance(module, Encoder)
-    return convolved(_conv(module.second), convolved(_conv(module.first), folded, relu_after=True))
+    first = convolved(_conv(module.first), folded, relu_after=True)
+    if module.pixels is None:
+        return convolved(_conv(module.second), first)
+    own = _of_pixels(module.pixels, folded, module.fold)
+    common = module.second.out_channels
+    size = (1, common + own.shape[1], *folded.shape[-2:])
+    out = torch.empty(size, memory_format=torch.channels_last)
+    out[:, common:] = own
+    return convolved(_conv(module.second), first, out=out)
+
+
+def _of_pixels(layer: nn.Conv2d, folded: Tensor, fold: int) -> Tensor:
+    """A 1x1 layer over pixels whose channels lie folded, and so the result."""
+    assert layer.bias is not None
+    pixels = fold**2
+    weight = torch.kron(layer.weight.flatten(1), torch.eye(pixels))
+    return functional.conv2d(
+        folded, weight[..., None, None], layer.bias.repeat_interleave(pixels)
+    )
 
 
 def trunk(network: Network, features: Tensor) -> list[Tensor]:
     """`UNet.forward`."""
     module = network.trunk
     assert isinstance(module, UNet)
-    skips = [features]
+    common, skips = features[:, : module.width], [features]
     for shrink, down in zip(module.shrink, module.down, strict=True):
-        smaller = shrink(functional.relu(skips[-1]))
-        skips.append(convolved(_conv(down), smaller, relu_before=True))
+        smaller = shrink(functional.relu(common))
+        common = convolved(_conv(down), smaller, relu_before=True)
+        skips.append(common)
     found = [_residual(module.bottom, skips.pop())]
     for widen, up in zip(reversed(module.widen), reversed(module.up), strict=True):
         larger = widen(functional.relu(found[-1]))
         found.append(convolved(_conv(up), skips.pop(), larger, relu_before=True))
     found[-1] = _residual(module.refine, found[-1])
+    own = features[:, module.width :]
+    if own.shape[1]:
+        found[-1] = torch.cat([found[-1], own], dim=1)
     return found[::-1]
 
 
@@ -146,26 +168,30 @@ def convolved(
     *,
     relu_before: bool = False,
     relu_after: bool = False,
+    out: Tensor | None = None,
 ) -> Tensor:
     """A 3x3 layer with a ReLU before, after, both or neither.
 
     Args:
         layer: of a multiple of WIDTHS outputs.
-        image: [1,C,H,W].
+        image: [1,C,H,W]; further channels are not read.
         coarse: added to the image before all else, each pixel repeated over 2x2 [1,C,H/2,W/2].
         relu_before: whether negative inputs count as 0.
         relu_after: whether negative results become 0.
+        out: where the result goes; further channels stay.
     """
     from kpcn_core.ops.winograd import convolve_rows
 
     height, width = image.shape[-2:]
     # A batch of one, channels last.
-    out = torch.empty((1, layer.out_channels, height, width), memory_format=torch.channels_last)
+    if out is None:
+        size = (1, layer.out_channels, height, width)
+        out = torch.empty(size, memory_format=torch.channels_last)
     assert layer.bias is not None
     operands = (
         _pixels(image),
         NOTHING if coarse is None else _pixels(coarse),
-        _weights(layer),
+        transformed_weights(layer),
         layer.bias.numpy(),
         relu_before,
         relu_after,
@@ -185,7 +211,8 @@ def _pixels(image: Tensor) -> Floats:
     return found
 
 
-def _weights(layer: nn.Conv2d) -> Floats:
+def transformed_weights(layer: nn.Conv2d) -> Floats:
+    """Weights of a 3x3 layer as `winograd.convolve_rows` reads them; kept."""
     from kpcn_core.ops.winograd import transformed
 
     weight = layer.weight

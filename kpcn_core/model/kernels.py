@@ -1,10 +1,13 @@
 """Kernel predictor (paper §3.1): features -> kernels of every pixel, before softmax."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+
+Maybe = Optional[Tensor]  # noqa: UP045 (what exports compile: `export.single_frame`)
 
 
 class KernelPredictor(nn.Module):
@@ -14,9 +17,11 @@ class KernelPredictor(nn.Module):
         channels: of the features.
         outputs: numbers a pixel: k*k for a kernel.
         fold: how many times smaller than the image the features are.
+        pixels: channels of every pixel by itself that it also reads. A layer over those and what
+            was unfolded sees beyond the cells of the features: it starts as nothing.
     """
 
-    def __init__(self, channels: int, outputs: int, fold: int) -> None:
+    def __init__(self, channels: int, outputs: int, fold: int, pixels: int = 0) -> None:
         super().__init__()
         self.fold = fold
         width = self.width(channels, fold)
@@ -25,10 +30,14 @@ class KernelPredictor(nn.Module):
             if fold == 1
             else nn.Sequential(nn.Conv2d(channels, width * fold * fold, 1), nn.PixelShuffle(fold))
         )
+        self.refine = nn.Conv2d(width + pixels, width, 3, padding=1) if pixels else None
         self.logits = nn.Linear(width, outputs)
         # All logits equal at first: training starts from box filters instead of random kernels.
         nn.init.zeros_(self.logits.weight)
         nn.init.zeros_(self.logits.bias)
+        if self.refine is not None:
+            nn.init.zeros_(self.refine.weight)
+            nn.init.zeros_(self.refine.bias)  # type: ignore[arg-type]
 
     @staticmethod
     def width(channels: int, fold: int) -> int:
@@ -36,13 +45,24 @@ class KernelPredictor(nn.Module):
         # Half of the channels: unfolding the logits themselves would be far dearer.
         return channels if fold == 1 else channels // 2
 
-    def unfolded(self, features: Tensor) -> Tensor:
-        """What the last layer reads [B,C',H,W]."""
-        return functional.relu(self.unfold(features))
+    def unfolded(self, features: Tensor, pixels: Maybe = None) -> Tensor:
+        """What the last layer reads [B,C',H,W].
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Features [B,C,H/fold,W/fold] -> logits [B,outputs,H,W]."""
-        return layer_logits(self.unfolded(features), self.logits.weight, self.logits.bias)
+        Args:
+            features: [B,C,H/fold,W/fold].
+            pixels: of every pixel, folded [B,P*fold**2,H/fold,W/fold]; None where it reads none.
+        """
+        full = self.unfold(features)
+        if self.refine is not None:
+            assert pixels is not None
+            seen = torch.cat([full, functional.pixel_shuffle(pixels, self.fold)], dim=1)
+            full = full + self.refine(functional.relu(seen))
+        return functional.relu(full)
+
+    def forward(self, features: Tensor, pixels: Maybe = None) -> Tensor:
+        """The logits [B,outputs,H,W]; arguments as of `unfolded`."""
+        full = self.unfolded(features, pixels)
+        return layer_logits(full, self.logits.weight, self.logits.bias)
 
 
 class KernelLayer(NamedTuple):

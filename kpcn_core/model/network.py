@@ -45,7 +45,7 @@ class Network(nn.Module):
         first, fold = config.channels[0], config.fold
         self.encoders = nn.ModuleDict(
             {
-                name: Encoder(sum(PLANES[plane] for plane in planes), first, fold)
+                name: Encoder(sum(PLANES[plane] for plane in planes), first, fold, config.pixels)
                 for name, planes in config.encoders.items()
             }
         )
@@ -64,7 +64,10 @@ class Network(nn.Module):
         # The layers of a U-Net all follow a ReLU, which halves the variance, and none skips it.
         self.apply(partial(_xavier, gain=1.0 if self.apart else 2**0.5))
         self.centre = nn.ModuleList(
-            KernelPredictor(width, sum(self.layout(scale, centre=True).values()), fold)
+            KernelPredictor(
+                *(width, sum(self.layout(scale, centre=True).values()), fold),
+                pixels=0 if scale else config.pixels,
+            )
             for scale, width in enumerate(config.channels)
         )
         self.other = nn.ModuleList(
@@ -127,18 +130,32 @@ class Network(nn.Module):
             origins: row and column, in each frame, of the centre's first pixel; multiples of the
                 alignment. None where all frames are of the same region.
         """
+        parted = [[self._parted(here, scale) for scale, here in enumerate(one)] for one in frames]
+        pixels = [own for _, own in parted[centre]]
         if len(frames) == 1:
-            return [Context(here, [torch.zeros_like(here[:1, :1, :1, :1])]) for here in frames[0]]
+            return [
+                Context(here, [torch.zeros_like(here[:1, :1, :1, :1])], pixels=own)
+                for here, own in parted[0]
+            ]
         contexts = []
-        for scale, found in enumerate(zip(*frames, strict=True)):
+        features = [[here for here, _ in one] for one in parted]
+        for scale, found in enumerate(zip(*features, strict=True)):
             steps = [_per_component(one[scale], found[0]) for one in motion]
-            pixels = self.config.fold * 2**scale
+            side = self.config.fold * 2**scale
             starts = [
-                (row // pixels, column // pixels)
+                (row // side, column // side)
                 for row, column in origins or [(0, 0)] * len(frames)
             ]
-            contexts.append(_of(self.temporal, scale)(list(found), steps, centre, starts))
+            context: Context = _of(self.temporal, scale)(list(found), steps, centre, starts)
+            contexts.append(context._replace(pixels=pixels[scale]))
         return contexts
+
+    def _parted(self, features: Tensor, scale: int) -> tuple[Tensor, Tensor | None]:
+        """A frame's features of a scale, and those of every pixel behind them, if there are any."""
+        if scale or not self.config.pixels:
+            return features, None
+        width = self.config.channels[0]
+        return features[:, :width], features[:, width:]
 
     def specialize(self, contexts: Sequence[Context], slopes: Sequence[Tensor]) -> list[Context]:
         """Contexts changed by log(lambda) [B,1,h,w] of every scale (Fig. 8).
@@ -173,7 +190,7 @@ class Network(nn.Module):
         """
         module, slope = _of(self.centre, scale), context.slope
         assert isinstance(module, KernelPredictor)
-        full = module.unfolded(context.shared)
+        full = module.unfolded(context.shared, context.pixels)
         every = layer_logits(full, module.logits.weight, module.logits.bias)
         found = self._by_name(every, scale, names, centre=True)
         if slope is None:
@@ -235,7 +252,11 @@ class Network(nn.Module):
         centre = frame is None
         module = _of(self.centre if centre else self.other, scale)
         assert isinstance(module, KernelPredictor)
-        full = module.unfolded(context.shared if frame is None else context.of(frame))
+        full = (
+            module.unfolded(context.shared, context.pixels)
+            if frame is None
+            else module.unfolded(context.of(frame))
+        )
         weight, bias = module.logits.weight, module.logits.bias
         if self.apart:
             parts = zip(names, full.chunk(len(names)), strict=True)
@@ -328,7 +349,9 @@ class Network(nn.Module):
         context = config.fold * (2 * config.window_blocks + 1)
         # A join reads the coarser pixels next to its own, and what its weights are made from.
         seen = 2 if self.alpha is None else 2 + self.alpha.footprint
-        return coarsest * max(radius, context) + seen * (coarsest - 1)
+        # The pixels around one may be those of the cells around its own.
+        finest = max(radius, context + config.fold * bool(config.pixels))
+        return max(coarsest * max(radius, context) + seen * (coarsest - 1), finest)
 
     def layout(self, scale: int, centre: bool) -> dict[str, int]:
         """Names of the logits of a scale, and how many there are of each."""

@@ -24,11 +24,14 @@ class Context(NamedTuple):
         links: of every frame, what is added to those for its kernels [B,C,h,w]; of the centre, 0.
         slope: log(lambda) of the centre's kernels at every pixel [B,1,H,W]; None where lambda is 1
             or has changed the features.
+        pixels: of every pixel of the centre frame, folded (`Encoder`) [B,P,h,w]; None if the
+            network keeps none at this scale.
     """
 
     shared: Tensor
     links: list[Tensor]
     slope: Tensor | None = None
+    pixels: Tensor | None = None
 
     def of(self, frame: int) -> Tensor:
         """Features that a frame's kernels are predicted from."""

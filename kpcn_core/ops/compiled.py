@@ -52,15 +52,16 @@ def reconstruct_rows(
     """Filter and join rows of all components: `reconstruction.reconstruct` of one scale.
 
     Args:
-        features: that kernels are predicted from [H/fold,W/fold,C].
+        features: that kernels are predicted from, from the first row on [H/fold,W/fold,C].
         unfold: the layer that unfolds them by 2 [4*C',C]; [0,0] where they are not folded.
         unfold_bias: of it [4*C'].
         layer: to the logits [L,C'+1]: the kernels of each component, then the joins of each; its
             bias is the last column.
         powers: likewise, of lambda; [0,0] if it changes no kernels.
         slope: log(lambda) [H,W]; [0,0] with no powers.
-        unfolded: room to keep what the last layers read [ceil(H/2),ceil(W/PIECE),*,C'+1,COLUMNS],
-            the C'+1st of the channels 1; [0,0,0,0,0] keeps nothing.
+        unfolded: room to keep what the last layers read, likewise from the first row on
+            [ceil(H/2),ceil(W/PIECE),*,C'+1,COLUMNS], the C'+1st of the channels 1; [0,0,0,0,0]
+            keeps nothing.
         ready: whether it is in there already.
         images: the components, each with its mask, one after another, and a margin of zeros on all
             sides [P,H+2*margin,W+2*margin].
@@ -86,13 +87,14 @@ def reconstruct_rows(
         rows = min(2, last - y)
         for x in range(0, width, PIECE):
             count = min(PIECE, width - x)
-            full = unfolded[y // 2, x // PIECE] if len(unfolded) else room
+            full = unfolded[(y - first) // 2, x // PIECE] if len(unfolded) else room
             if ready:
                 pass
             elif len(unfold):
-                _unfold(features[y // 2], x // 2, count // 2, unfold, unfold_bias, full)
+                cells = features[(y - first) // 2]
+                _unfold(cells, x // 2, count // 2, unfold, unfold_bias, full)
             else:
-                _turn(features[y : y + rows], x, count, full)
+                _turn(features[y - first : y - first + rows], x, count, full)
             if len(powers):
                 steep = slope[y : y + rows, x : x + count]
                 _steep_products(layer, powers, steep, full, flat, rises)

@@ -1,0 +1,66 @@
+"""Folded features unfolded, a few rows at a time, channels last; compiled (`ops.compiler`).
+
+Twin of `KernelPredictor.unfolded` up to its layer over pixels, for features folded by 2.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kpcn_core.ops.compiler import compiled
+from kpcn_core.ops.registers import COLUMNS, multiply
+
+Floats = NDArray[np.float32]
+
+CELLS = 60  # at a time: what they become stays in the first cache
+ZERO = np.float32(0.0)
+
+
+def panels(weight: Floats, bias: Floats) -> tuple[Floats, Floats]:
+    """A layer [4*C',C] with its bias [4*C'] as `unfold_rows` reads them.
+
+    The outputs of each pixel of a cell side by side: [4*C'/COLUMNS,C,COLUMNS] and [4,C'].
+    """
+    width = len(weight) // 4
+    by_pixel = weight.reshape(width, 4, -1).transpose(1, 0, 2).reshape(4 * width, -1)
+    found = by_pixel.reshape(-1, COLUMNS, weight.shape[1]).transpose(0, 2, 1)
+    return np.ascontiguousarray(found), np.ascontiguousarray(bias.reshape(width, 4).T)
+
+
+@compiled
+def unfold_rows(
+    cells: Floats, own: Floats, layer: Floats, bias: Floats, first: int, out: Floats
+) -> None:
+    """Write rows of what the layer over pixels reads.
+
+    Args:
+        cells: features [h,w,C].
+        own: of every pixel, folded [h,w,P*4].
+        layer: that unfolds them, see `panels`.
+        bias: of it.
+        first: row of pixels of the first one written; may be -1.
+        out: [rows,2*w,C'+P]; rows outside of the image become 0.
+    """
+    height, width, made = len(cells), cells.shape[1], bias.shape[1]
+    products = np.empty((CELLS, 4 * made), np.float32)
+    for row in range(len(out)):
+        if not 0 <= first + row < 2 * height:
+            out[row] = ZERO
+    for y in range(max(first // 2, 0), min((first + len(out) + 1) // 2, height)):
+        for x in range(0, width, CELLS):
+            count = min(CELLS, width - x)
+            for panel in range(len(layer)):
+                multiply(cells[y, x : x + count], layer[panel], products, panel * COLUMNS)
+            for below in range(2):
+                row = 2 * y + below - first
+                if not 0 <= row < len(out):
+                    continue
+                for i in range(count):
+                    for right in range(2):
+                        pixel = 2 * below + right
+                        found, shift = out[row, 2 * (x + i) + right], bias[pixel]
+                        product = products[i, pixel * made : (pixel + 1) * made]
+                        for k in range(made):
+                            found[k] = product[k] + shift[k]
+                        there = own[y, x + i]
+                        for k in range(len(there) // 4):
+                            found[made + k] = there[4 * k + pixel]
