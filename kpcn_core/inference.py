@@ -129,8 +129,10 @@ def around(
         centre: index of the centre frame.
         origins: see `Network.window`.
     """
-    images = (_padded_images(frame, network.config.alignment) for frame in window)
     pyramids = [_motion(network, vectors) for vectors in motion]
+    if blocks.usable(network, contexts[0].shared):
+        return blocks.neighbours(network, contexts, window, pyramids, centre, origins)
+    images = (_padded_images(frame, network.config.alignment) for frame in window)
     return neighbours(network, contexts, images, pyramids, centre, origins)
 
 

@@ -102,6 +102,34 @@ def test_blocks_give_what_whole_images_give(
         assert_close(found[name], expected[name], rtol=1e-5, atol=1e-5, equal_nan=True)
 
 
+@pytest.mark.parametrize("fold", [1, 2])
+@pytest.mark.parametrize("kind", ["smooth", "wild", "nowhere"])
+@torch.inference_mode()
+def test_other_frames_add_what_they_add_to_whole_images(fold: int, kind: str) -> None:
+    """Of other sizes than the centre, and with motion that leaves them."""
+    torch.manual_seed(0)
+    network = random_network(fold=fold, kernels=5)
+    contexts = random_contexts(network, 3)
+    window = [random_images(COMPONENTS, 1) for _ in range(3)]
+    steps = {
+        "smooth": torch.linspace(-3, 3, SIZE[1]).expand(1, 2, *SIZE),
+        "wild": 20 * torch.randn(1, 2, *SIZE),
+        "nowhere": torch.full((1, 2, *SIZE), torch.nan),
+    }[kind]
+    motion = [motion_pyramid(steps, 3)] * 3
+    origins = [(8, 8), (0, 0), (0, 16)]
+    given = (network, contexts, window, motion, 1, origins)
+    found, expected = blocks.neighbours(*given), neighbours(*given)
+    assert found is not None
+    assert expected is not None
+    for one, other in zip(found, expected, strict=True):
+        assert set(one) == set(other)
+        for name, share in one.items():
+            assert_close(share.sums, other[name].sums, rtol=1e-4, atol=1e-5)
+            added = (share.sums[:, -1:] > 0) & (other[name].sums[:, -1:] > 0)
+            assert_close(share.peak[added], other[name].peak[added], rtol=1e-5, atol=1e-5)
+
+
 @torch.inference_mode()
 def test_what_one_frame_lacks_leaves_the_logits_of_the_others() -> None:
     """However large they are: taken for smaller ones, their exponentials would overflow."""

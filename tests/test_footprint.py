@@ -19,7 +19,7 @@ from kpcn_core.model.temporal import Context
 from kpcn_core.region import Region, reached
 from kpcn_core.settings import Settings
 from tests.moving import moving_frames
-from tests.networks import DEVICE, EACH, NETWORKS, random_network
+from tests.networks import DEVICE, EACH, random_network
 
 # With kernels that see less far than what they are made of, and further.
 CASES = [(trunk, fold, 3, where) for trunk, fold, where in EACH] + [

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from kpcn_core.export.nuke_channels import Packing
-from kpcn_core.export.single_frame import SingleFrame, Maybe
+from kpcn_core.export.single_frame import Maybe, SingleFrame
 from kpcn_core.model.specialization import MAX_ASYMMETRY
 
 ABOUT = "kpcn.json"  # what the file says of itself, beside the code and the weights

@@ -4,7 +4,7 @@ The logits of a piece stay in the processor's cache between the layer that makes
 kernels that use them. Needs the extra "cpu" (`ops.compiler`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -16,11 +16,12 @@ from torch import Tensor, nn
 from kpcn_core.model.config import ModelConfig
 from kpcn_core.model.encoding import WIDTHS, transformed_weights
 from kpcn_core.model.kernels import KernelPredictor
-from kpcn_core.model.network import Network
+from kpcn_core.model.network import Network, Origin
 from kpcn_core.model.reconstruction import Image, Shares
 from kpcn_core.model.specialization import is_one_number
 from kpcn_core.model.temporal import Context
 from kpcn_core.ops import compiler
+from kpcn_core.ops.reposition import Share, targets
 from kpcn_core.ops.workers import each
 
 Floats = NDArray[np.float32]
@@ -182,7 +183,8 @@ def pyramid(network: Network, images: Mapping[str, Image]) -> Pyramid:
     """Components at every scale, of the size that the network reads; `Image.pyramid` of each."""
     from kpcn_core.ops.compiled import halve
 
-    config, margin = network.config, max(network.config.kernels.values()) // 2
+    config = network.config
+    margin = max(*config.kernels.values(), config.neighbours) // 2
     # What lambda changes is first, so that `Pyramid.of` it is a part of the same memory.
     names = sorted(images, key=lambda name: name in network.unsteered)
     planes = {name: images[name].radiance.shape[1] + 1 for name in names}
@@ -235,9 +237,83 @@ def reconstruct(
     return dict(zip(images.planes, found, strict=True))
 
 
+def neighbours(
+    network: Network,
+    contexts: Sequence[Context],
+    window: Iterable[Mapping[str, Image]],
+    motion: Sequence[Sequence[Tensor]],
+    centre: int,
+    origins: Sequence[Origin] | None = None,
+) -> Shares | None:
+    """`reconstruction.neighbours`; arguments as there, but for images of any size."""
+    found: list[tuple[Floats, Floats]] = []
+    planes: dict[str, int] = {}
+    for frame, parts in enumerate(window):
+        if frame == centre:
+            continue
+        images = pyramid(network, parts)
+        begun, planes = bool(found), images.planes
+        for scale, context in enumerate(contexts):
+            vectors = motion[frame][scale]
+            if not begun:
+                height, width = vectors.shape[-2:]
+                found.append(
+                    (
+                        np.empty((images.starts[-1], height, width), np.float32),
+                        np.empty((len(planes), height, width), np.float32),
+                    )
+                )
+            row, column = origins[frame] if origins else (0, 0)
+            _gather(
+                network, context, frame, images, scale, vectors, (row >> scale, column >> scale),
+                begun, *found[scale],
+            )  # fmt: skip
+    return [_shares(planes, *sums) for sums in found] or None
+
+
+def _gather(
+    network: Network,
+    context: Context,
+    frame: int,
+    images: Pyramid,
+    scale: int,
+    motion: Tensor,
+    origin: Origin,
+    begun: bool,
+    sums: Floats,
+    peaks: Floats,
+) -> None:
+    """Add what another frame gives to one scale; see `gathered.gather_rows`."""
+    from kpcn_core.ops.gathered import gather_rows
+
+    level, margin, height = images.levels[scale], images.margin, sums.shape[1]
+    size = level.shape[1] - 2 * margin, level.shape[2] - 2 * margin
+    index, inside = targets(motion, *size, origin)
+    target = torch.where(inside[:, 0] > 0, index, -1)[0].int().numpy()
+    module, chosen = network.neighbour_predictor(scale, list(images.planes))
+    unfold = _unfolding(module) if isinstance(module.unfold, nn.Sequential) else (NOTHING, NO_BIAS)
+    layer = _matrix(module.logits.weight[chosen], module.logits.bias[chosen])
+    operands = (
+        *(_pixels(context.of(frame)), *unfold, layer, level, margin, images.starts),
+        *(network.config.neighbours, target, begun),
+    )
+
+    def rows(first: int) -> None:
+        gather_rows(*operands, first, min(first + HEIGHT, height), sums, peaks)
+
+    each(rows, [(first,) for first in range(0, height, HEIGHT)])
+
+
+def _shares(planes: Mapping[str, int], sums: Floats, peaks: Floats) -> dict[str, Share]:
+    """What all components got at one scale."""
+    parts = torch.split(torch.from_numpy(sums)[None], list(planes.values()), dim=1)
+    tops = torch.split(torch.from_numpy(peaks)[None], 1, dim=1)
+    return {name: Share(*one) for name, *one in zip(planes, parts, tops, strict=True)}
+
+
 def _room(level: Floats, margin: int, predictor: Predictor) -> Floats:
     """Memory for what the last layers read at one scale; see `compiled.reconstruct_rows`."""
-    from kpcn_core.ops.compiled import PIECE
+    from kpcn_core.ops.pieces import PIECE
     from kpcn_core.ops.registers import COLUMNS
 
     height, width = (length - 2 * margin for length in level.shape[1:])

@@ -127,9 +127,7 @@ def _of_pixels(layer: nn.Conv2d, folded: Tensor, fold: int) -> Tensor:
     assert layer.bias is not None
     pixels = fold**2
     weight = torch.kron(layer.weight.flatten(1), torch.eye(pixels))
-    return functional.conv2d(
-        folded, weight[..., None, None], layer.bias.repeat_interleave(pixels)
-    )
+    return functional.conv2d(folded, weight[..., None, None], layer.bias.repeat_interleave(pixels))
 
 
 def trunk(network: Network, features: Tensor) -> list[Tensor]:

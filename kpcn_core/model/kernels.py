@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-
 Maybe = Optional[Tensor]  # noqa: UP045 (what exports compile: `export.single_frame`)
 
 

@@ -143,8 +143,7 @@ class Network(nn.Module):
             steps = [_per_component(one[scale], found[0]) for one in motion]
             side = self.config.fold * 2**scale
             starts = [
-                (row // side, column // side)
-                for row, column in origins or [(0, 0)] * len(frames)
+                (row // side, column // side) for row, column in origins or [(0, 0)] * len(frames)
             ]
             context: Context = _of(self.temporal, scale)(list(found), steps, centre, starts)
             contexts.append(context._replace(pixels=pixels[scale]))
@@ -217,12 +216,18 @@ class Network(nn.Module):
 
     def predictor(self, scale: int, names: Sequence[str]) -> tuple[KernelPredictor, Tensor]:
         """The module behind `logits` of a U-Net, and where the `outputs` of some components are."""
-        layout = self.layout(scale, centre=True)
-        every = torch.split(torch.arange(sum(layout.values())), list(layout.values()))
-        pieces = dict(zip(layout, every, strict=True))
         module = _of(self.centre, scale)
         assert isinstance(module, KernelPredictor)
-        return module, torch.cat([pieces[output] for output in self.outputs(scale, names)])
+        outputs = self.outputs(scale, names)
+        return module, _places(self.layout(scale, centre=True), outputs)
+
+    def neighbour_predictor(
+        self, scale: int, names: Sequence[str]
+    ) -> tuple[KernelPredictor, Tensor]:
+        """The module behind `neighbour_logits` of a U-Net, and where those of components are."""
+        module = _of(self.other, scale)
+        assert isinstance(module, KernelPredictor)
+        return module, _places(self.layout(scale, centre=False), names)
 
     def powers_of(self, scale: int, outputs: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Weight and bias for the `powers` of some outputs; 0 for those that no lambda changes."""
@@ -423,6 +428,13 @@ def _steered(
         )
         for name, (weight, bias) in powers.items()
     }
+
+
+def _places(layout: Mapping[str, int], outputs: Sequence[str]) -> Tensor:
+    """Where some outputs are among all of a layer."""
+    every = torch.split(torch.arange(sum(layout.values())), list(layout.values()))
+    pieces = dict(zip(layout, every, strict=True))
+    return torch.cat([pieces[output] for output in outputs])
 
 
 def _of(modules: nn.ModuleList, scale: int) -> nn.Module:

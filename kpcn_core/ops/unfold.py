@@ -6,7 +6,7 @@ Twin of `KernelPredictor.unfolded` up to its layer over pixels, for features fol
 import numpy as np
 from numpy.typing import NDArray
 
-from kpcn_core.ops.compiler import compiled
+from kpcn_core.ops.compiler import compiled, part
 from kpcn_core.ops.registers import COLUMNS, multiply
 
 Floats = NDArray[np.float32]
@@ -52,15 +52,26 @@ def unfold_rows(
                 multiply(cells[y, x : x + count], layer[panel], products, panel * COLUMNS)
             for below in range(2):
                 row = 2 * y + below - first
-                if not 0 <= row < len(out):
-                    continue
-                for i in range(count):
-                    for right in range(2):
-                        pixel = 2 * below + right
-                        found, shift = out[row, 2 * (x + i) + right], bias[pixel]
-                        product = products[i, pixel * made : (pixel + 1) * made]
-                        for k in range(made):
-                            found[k] = product[k] + shift[k]
-                        there = own[y, x + i]
-                        for k in range(len(there) // 4):
-                            found[made + k] = there[4 * k + pixel]
+                if 0 <= row < len(out):
+                    shifts = bias[2 * below : 2 * below + 2]
+                    _write_row(
+                        products[:count], own[y, x : x + count], shifts, below, out[row], 2 * x
+                    )
+
+
+@part
+def _write_row(
+    products: Floats, own: Floats, bias: Floats, below: int, out: Floats, first: int
+) -> None:
+    """The upper or the lower pixels of some cells side by side."""
+    made = bias.shape[1]
+    for i in range(len(products)):
+        there = own[i]
+        for right in range(2):
+            pixel = 2 * below + right
+            found, shift = out[first + 2 * i + right], bias[right]
+            product = products[i, pixel * made : (pixel + 1) * made]
+            for k in range(made):
+                found[k] = product[k] + shift[k]
+            for k in range(len(there) // 4):
+                found[made + k] = there[4 * k + pixel]
