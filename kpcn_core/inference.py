@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from kpcn_core.features import Component
 from kpcn_core.model import blocks, encoding
+from kpcn_core.model.combining import combine
 from kpcn_core.model.network import Network, Origin
 from kpcn_core.model.reconstruction import (
     Image,
@@ -108,6 +109,8 @@ def gather(
 ) -> list[Context]:
     """Features of all frames of a window together, at every scale (paper §3.3)."""
     pyramids = [_motion(network, vectors) for vectors in motion]
+    if len(frames) > 1 and encoding.usable(network, frames[0][0]):
+        return network.window(frames, pyramids, centre, origins, combine)
     return network.window(frames, pyramids, centre, origins)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kpcn_core.model.config import ModelConfig
-from kpcn_core.model.encoding import WIDTHS, transformed_weights
+from kpcn_core.model.encoding import WIDTHS, pixels_of, transformed_weights
 from kpcn_core.model.kernels import KernelPredictor
 from kpcn_core.model.network import Network, Origin
 from kpcn_core.model.reconstruction import Image, Shares
@@ -83,8 +83,8 @@ class Refinement(NamedTuple):
         assert refine.bias is not None
         assert context.pixels is not None
         return cls(
-            _pixels(context.shared),
-            _pixels(context.pixels),
+            pixels_of(context.shared),
+            pixels_of(context.pixels),
             *panels(weight, bias),
             transformed_weights(refine),
             refine.bias.numpy(),
@@ -135,7 +135,7 @@ class Predictor(NamedTuple):
                 logits, powers = logits + number * powers, NOTHING
             else:
                 slope = context.slope[0, 0].contiguous().numpy()
-        features = NO_IMAGE if module.refine is not None else _pixels(context.shared)
+        features = NO_IMAGE if module.refine is not None else pixels_of(context.shared)
         return cls(features, *unfold, logits, powers, slope)
 
 
@@ -146,12 +146,6 @@ def _unfolding(module: KernelPredictor) -> tuple[Floats, Floats]:
     assert isinstance(layer, nn.Conv2d)
     assert layer.bias is not None
     return layer.weight.flatten(1).contiguous().numpy(), layer.bias.numpy()
-
-
-def _pixels(image: Tensor) -> Floats:
-    """One image, channels last [H,W,C]."""
-    found: Floats = image[0].permute(1, 2, 0).contiguous().numpy()
-    return found
 
 
 def _matrix(weight: Tensor, bias: Tensor) -> Floats:
@@ -294,7 +288,7 @@ def _gather(
     unfold = _unfolding(module) if isinstance(module.unfold, nn.Sequential) else (NOTHING, NO_BIAS)
     layer = _matrix(module.logits.weight[chosen], module.logits.bias[chosen])
     operands = (
-        *(_pixels(context.of(frame)), *unfold, layer, level, margin, images.starts),
+        *(pixels_of(context.of(frame)), *unfold, layer, level, margin, images.starts),
         *(network.config.neighbours, target, begun),
     )
 

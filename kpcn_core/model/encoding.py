@@ -65,7 +65,7 @@ def planes(
     height, width = (length // config.fold for length in aligned)
     depth = sum(PLANES[name] for name in names) * config.fold**2
     out = torch.empty((1, depth, height, width), memory_format=torch.channels_last)
-    cells = _pixels(out)
+    cells = pixels_of(out)
     starts = [0, *accumulate(PLANES[name] for name in names)]
     seen = [
         (name, start, *_seen(name, parts, aovs)) for name, start in zip(names, starts, strict=False)
@@ -139,18 +139,18 @@ def trunk(network: Network, features: Tensor) -> list[Tensor]:
         smaller = shrink(functional.relu(common))
         common = convolved(_conv(down), smaller, relu_before=True)
         skips.append(common)
-    found = [_residual(module.bottom, skips.pop())]
+    found = [residual(module.bottom, skips.pop())]
     for widen, up in zip(reversed(module.widen), reversed(module.up), strict=True):
         larger = widen(functional.relu(found[-1]))
         found.append(convolved(_conv(up), skips.pop(), larger, relu_before=True))
-    found[-1] = _residual(module.refine, found[-1])
+    found[-1] = residual(module.refine, found[-1])
     own = features[:, module.width :]
     if own.shape[1]:
         found[-1] = torch.cat([found[-1], own], dim=1)
     return found[::-1]
 
 
-def _residual(stack: nn.Module, features: Tensor) -> Tensor:
+def residual(stack: nn.Module, features: Tensor) -> Tensor:
     """`ResidualStack.forward`."""
     for block in stack.children():
         assert isinstance(block, ResidualBlock)
@@ -187,14 +187,14 @@ def convolved(
         out = torch.empty(size, memory_format=torch.channels_last)
     assert layer.bias is not None
     operands = (
-        _pixels(image),
-        NOTHING if coarse is None else _pixels(coarse),
+        pixels_of(image),
+        NOTHING if coarse is None else pixels_of(coarse),
         transformed_weights(layer),
         layer.bias.numpy(),
         relu_before,
         relu_after,
     )
-    made = _pixels(out)
+    made = pixels_of(out)
 
     def rows(first: int) -> None:
         convolve_rows(*operands, first, min(first + HEIGHT, height), made)
@@ -203,7 +203,7 @@ def convolved(
     return out
 
 
-def _pixels(image: Tensor) -> Floats:
+def pixels_of(image: Tensor) -> Floats:
     """The same memory, if it is channels-last [H,W,C]."""
     found: Floats = image[0].permute(1, 2, 0).contiguous().numpy()
     return found

@@ -1,6 +1,6 @@
 """The network: encoder, trunk, temporal features, specialization, kernels (paper Fig. 2, 3, 8)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from functools import partial
 from itertools import chain
@@ -28,6 +28,8 @@ SHARP = ("emission", "albedo")
 SHARPNESS = 4.0
 
 Origin = tuple[int, int]  # row and column
+# Module, features of all frames, motion, centre and origins: see `TemporalFeatures.forward`.
+Combine = Callable[[TemporalFeatures, list[Tensor], list[Tensor], int, list[Origin]], Context]
 Logits = dict[str, Tensor]  # component -> [B,k*k,h,w]
 
 
@@ -120,6 +122,7 @@ class Network(nn.Module):
         motion: Sequence[list[Tensor]],
         centre: int,
         origins: Sequence[Origin] | None = None,
+        combine: Combine = TemporalFeatures.__call__,
     ) -> list[Context]:
         """Context of every scale (Fig. 3) from the features of a window's frames.
 
@@ -129,6 +132,7 @@ class Network(nn.Module):
             centre: index of the centre frame.
             origins: row and column, in each frame, of the centre's first pixel; multiples of the
                 alignment. None where all frames are of the same region.
+            combine: does what each scale's `TemporalFeatures` does.
         """
         parted = [[self._parted(here, scale) for scale, here in enumerate(one)] for one in frames]
         pixels = [own for _, own in parted[centre]]
@@ -145,7 +149,9 @@ class Network(nn.Module):
             starts = [
                 (row // side, column // side) for row, column in origins or [(0, 0)] * len(frames)
             ]
-            context: Context = _of(self.temporal, scale)(list(found), steps, centre, starts)
+            module = _of(self.temporal, scale)
+            assert isinstance(module, TemporalFeatures)
+            context = combine(module, list(found), steps, centre, starts)
             contexts.append(context._replace(pixels=pixels[scale]))
         return contexts
 

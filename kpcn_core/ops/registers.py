@@ -28,6 +28,13 @@ single, bits = ir.FloatType(), ir.IntType(32)
 lanes = ir.VectorType(single, LANES)
 
 
+def in_panels(weight: Floats) -> Floats:
+    """A layer [M,C], M a multiple of COLUMNS, as parts to multiply with [M/COLUMNS,C,COLUMNS]."""
+    return np.ascontiguousarray(
+        weight.reshape(-1, COLUMNS, weight.shape[1]).transpose(0, 2, 1), np.float32
+    )
+
+
 @part
 def multiply(left: Floats, right: Floats, out: Floats, column: int) -> None:
     """Write `left @ right` to COLUMNS columns of `out`.

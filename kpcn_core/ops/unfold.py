@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpcn_core.ops.compiler import compiled, part
-from kpcn_core.ops.registers import COLUMNS, multiply
+from kpcn_core.ops.registers import COLUMNS, in_panels, multiply
 
 Floats = NDArray[np.float32]
 
@@ -22,8 +22,7 @@ def panels(weight: Floats, bias: Floats) -> tuple[Floats, Floats]:
     """
     width = len(weight) // 4
     by_pixel = weight.reshape(width, 4, -1).transpose(1, 0, 2).reshape(4 * width, -1)
-    found = by_pixel.reshape(-1, COLUMNS, weight.shape[1]).transpose(0, 2, 1)
-    return np.ascontiguousarray(found), np.ascontiguousarray(bias.reshape(width, 4).T)
+    return in_panels(by_pixel), np.ascontiguousarray(bias.reshape(width, 4).T)
 
 
 @compiled

@@ -1,7 +1,27 @@
 """Images moved along motion vectors."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
+
+
+class Positions(NamedTuple):
+    """Where motion leads, each [B,h,w].
+
+    Attributes:
+        row: the upper pixel of the four between which that is; may be outside of the image.
+        column: the left one.
+        below: how near the lower one is, 0 to 1.
+        right: how near the right one is.
+        inside: whether it is in the image.
+    """
+
+    row: Tensor
+    column: Tensor
+    below: Tensor
+    right: Tensor
+    inside: Tensor
 
 
 def warp(image: Tensor, motion: Tensor, origin: tuple[int, int] = (0, 0)) -> tuple[Tensor, Tensor]:
@@ -23,11 +43,7 @@ def warp(image: Tensor, motion: Tensor, origin: tuple[int, int] = (0, 0)) -> tup
         else 0; there the image's border is repeated.
     """
     height, width = image.shape[-2:]
-    finite = torch.isfinite(motion).all(dim=1)
-    steps = torch.where(finite[:, None], motion, 0.0).clamp(-1e6, 1e6)
-    column, right, x_inside = _positions(steps[:, 0], width, origin[1], dim=-1)
-    row, below, y_inside = _positions(steps[:, 1], height, origin[0], dim=-2)
-    inside = finite & x_inside & y_inside
+    row, column, below, right, inside = positions(motion, height, width, origin)
     pixels = image.permute(0, 2, 3, 1).reshape(-1, image.shape[1])
     first = torch.arange(image.shape[0], device=image.device).view(-1, 1, 1) * (height * width)
     warped = torch.zeros((), dtype=image.dtype, device=image.device)
@@ -39,7 +55,16 @@ def warp(image: Tensor, motion: Tensor, origin: tuple[int, int] = (0, 0)) -> tup
     return warped.permute(0, 3, 1, 2), inside[:, None].to(image.dtype)
 
 
-def _positions(steps: Tensor, length: int, start: int, dim: int) -> tuple[Tensor, Tensor, Tensor]:
+def positions(motion: Tensor, height: int, width: int, origin: tuple[int, int]) -> Positions:
+    """Where motion leads in an image of a size; other arguments as of `warp`."""
+    finite = torch.isfinite(motion).all(dim=1)
+    steps = torch.where(finite[:, None], motion, 0.0).clamp(-1e6, 1e6)
+    column, right, x_inside = _along(steps[:, 0], width, origin[1], dim=-1)
+    row, below, y_inside = _along(steps[:, 1], height, origin[0], dim=-2)
+    return Positions(row, column, below, right, finite & x_inside & y_inside)
+
+
+def _along(steps: Tensor, length: int, start: int, dim: int) -> tuple[Tensor, Tensor, Tensor]:
     """Whole pixel, fraction to the next, and whether it is inside, along one axis [B,h,w]."""
     whole = steps.floor()
     count = torch.arange(steps.shape[dim], device=steps.device) + start
