@@ -183,7 +183,7 @@ class Denoiser:
         return EncodedFrame(prepared, features, again)
 
     def _features(self, prepared: Prepared, encoder: str, settings: Settings) -> list[Tensor]:
-        frame, fold = prepared.frame, self.network.config.fold
+        frame, cells = prepared.frame, self.network.config.cells
 
         def encoded(pieces: list[Tile]) -> list[Tensor]:
             parts: list[Tensor] = []
@@ -193,8 +193,8 @@ class Denoiser:
                 if len(pieces) == 1:
                     return found
                 parts = parts or self._room(frame, found)
-                inner = Region(*tile.inner).of_features(found, fold)
-                target = Region(tile.rows, tile.columns).of_features(parts, fold)
+                inner = Region(*tile.inner).of_features(found, cells)
+                target = Region(tile.rows, tile.columns).of_features(parts, cells)
                 for there, level in zip(target, inner, strict=True):
                     there.copy_(level)
                 del found, inner, level
@@ -359,10 +359,8 @@ class Denoiser:
         config = self.network.config
         height, width = (-(-length // config.alignment) * config.alignment for length in frame.size)
         return [
-            level.new_empty(
-                *level.shape[:2], height // (config.fold << scale), width // (config.fold << scale)
-            )
-            for scale, level in enumerate(like)
+            level.new_empty(*level.shape[:2], height // side, width // side)
+            for level, side in zip(like, config.cells, strict=True)
         ]
 
     def _slope(self, asymmetry: Asymmetry, prepared: Prepared) -> Tensor | None:

@@ -25,7 +25,7 @@ class EncodedFrame:
 
     Attributes:
         prepared: the frame.
-        features: of every scale.
+        features: see `Network.encode`.
         turned: the same of the frame upside down, for high quality.
     """
 
@@ -81,11 +81,11 @@ def gathered(network: Network, encoded: Encoded, region: Region) -> Gathered:
 
 def _gather(network: Network, encoded: Encoded, region: Region, keep: bool = False) -> Gathered:
     """A region of the window's features, and what its other frames add to the centre."""
-    fold, centre = network.config.fold, encoded.centre
+    centre = encoded.centre
     here = encoded.frames[centre].prepared
     regions = _regions(network, encoded, region)
     features = [
-        other.of_features(frame.features, fold)
+        other.of_features(frame.features, network.config.cells)
         for other, frame in zip(regions, encoded.frames, strict=True)
     ]
     images = _one_by_one(encoded, regions, here.gain)

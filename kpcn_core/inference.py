@@ -72,7 +72,7 @@ def planes(
 def encode(
     network: Network, parts: Mapping[str, Component], aovs: Mapping[str, Tensor], encoder: str
 ) -> list[Tensor]:
-    """Features of one frame at every scale, finest first; of its size rounded up.
+    """`Network.encode` of one frame; of its size rounded up.
 
     Args:
         network: whose encoder reads the frame.
@@ -86,18 +86,15 @@ def encode(
 def read(network: Network, seen: Sequence[Tensor], encoder: str) -> list[Tensor]:
     """What an encoder (paper §3.2) makes of `planes`."""
     if encoding.usable(network, seen[0]):
-        return [encoding.read(network, seen[0], encoder)]
-    return [network.encoders[encoder](level) for level in seen]
+        return encoding.read(network, seen[0], encoder)
+    return network.read(seen, encoder)
 
 
 def trunk(network: Network, encoded: Sequence[Tensor]) -> list[Tensor]:
-    """Features at every scale, finest first, of what `read` gave."""
+    """`Network.extract` of what `read` gave."""
     if encoding.usable(network, encoded[0]):
-        return encoding.trunk(network, encoded[0])
-    if network.apart:
-        return [network.trunk(level) for level in encoded]
-    found: list[Tensor] = network.trunk(encoded[0])
-    return found
+        return [*encoding.trunk(network, encoded[0]), *encoded[1:]]
+    return network.extract(encoded)
 
 
 def gather(

@@ -4,6 +4,7 @@ A region is computed like a small frame of its own, so all of them start at mult
 network's alignment.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -26,13 +27,12 @@ class Region(NamedTuple):
         """The part of what kernels are applied to."""
         return Image(self.of(image.radiance), self.of(image.valid))
 
-    def of_features(self, features: list[Tensor], fold: int) -> list[Tensor]:
-        """The part of a frame's features, each scale half the size of the one before."""
-        alignment = fold * 2 ** (len(features) - 1)
-        rows, columns = (_ceiled(pixels, alignment) for pixels in self)
+    def of_features(self, features: Sequence[Tensor], cells: Sequence[int]) -> list[Tensor]:
+        """The part of a frame's features, each of cells of so many pixels along their sides."""
+        rows, columns = (_ceiled(pixels, max(cells)) for pixels in self)
         return [
-            level[..., _shrunk(rows, fold * 2**scale), _shrunk(columns, fold * 2**scale)]
-            for scale, level in enumerate(features)
+            level[..., _shrunk(rows, side), _shrunk(columns, side)]
+            for level, side in zip(features, cells, strict=True)
         ]
 
 

@@ -96,8 +96,9 @@ def test_features_see_no_further_than_they_say(trunk: str, fold: int, where: str
         before = strip.encoded(0)
         for image in (strip.color[0], *strip.aovs[0].values()):
             image[..., pixel] += 1
-        for scale, (one, other) in enumerate(zip(before, strip.encoded(0), strict=True)):
-            seen = max(seen, beyond(changed(one, other), fold << scale, pixel))
+        cells = network.config.cells
+        for side, one, other in zip(cells, before, strip.encoded(0), strict=True):
+            seen = max(seen, beyond(changed(one, other), side, pixel))
     assert bound / 2 < seen <= bound
 
 
@@ -117,8 +118,8 @@ def motion(strip: Strip, encoded: list[list[Tensor]], pixel: int) -> range:
 
 
 def features_here(strip: Strip, encoded: list[list[Tensor]], pixel: int) -> range:
-    for scale, level in enumerate(encoded[0]):
-        level[..., pixel // (strip.network.config.fold << scale)] += 1
+    for side, level in zip(strip.network.config.cells, encoded[0], strict=True):
+        level[..., pixel // side] += 1
     cell = strip.network.config.alignment
     return range(pixel // cell * cell, pixel // cell * cell + cell)
 

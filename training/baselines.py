@@ -54,18 +54,21 @@ class DirectNetwork(nn.Module):
             Component to its denoised image [B,3,H,W], in exposed units.
         """
         shot = window[centre]
-        return self.predict(self.features(shot, encoder), shot.parts)
+        return self.predict(*self.features(shot, encoder), shot.parts)
 
-    def features(self, shot: Shot, encoder: str) -> Tensor:
+    def features(self, shot: Shot, encoder: str) -> tuple[Tensor, Tensor | None]:
         """The finest features of a frame [B,C,h,w], of its size rounded up to the alignment.
 
-        Those of every pixel, if the network keeps any, follow.
+        And those of every pixel, if the network keeps any (`Encoder`).
         """
-        return inference.encode(self.extractor, shot.parts, shot.aovs, encoder)[0]
+        found = inference.encode(self.extractor, shot.parts, shot.aovs, encoder)
+        return found[0], found[-1] if self.config.pixels else None
 
-    def predict(self, features: Tensor, parts: Mapping[str, Component]) -> dict[str, Tensor]:
+    def predict(
+        self, features: Tensor, pixels: Tensor | None, parts: Mapping[str, Component]
+    ) -> dict[str, Tensor]:
         """The components' colors from features at their pixels."""
-        found = self.colors(*self.parted(features))
+        found = self.colors(features, pixels)
         names = list(parts) if self.extractor.apart else COMPONENTS
         dim = 0 if self.extractor.apart else 1
         change = dict(zip(names, found.chunk(len(names), dim), strict=True))
@@ -74,11 +77,6 @@ class DirectNetwork(nn.Module):
             name: signed_exp(signed_log(part.radiance) + change[name][..., :height, :width])
             for name, part in parts.items()
         }
-
-    def parted(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """The features, and those of every pixel."""
-        width = self.config.channels[0]
-        return features[:, :width], features[:, width:]
 
     def planes_of(self, encoder: str) -> tuple[str, ...]:
         """Names of the planes that an encoder reads."""
@@ -99,14 +97,13 @@ class RecurrentDirectNetwork(DirectNetwork):
         self, window: Sequence[Shot], motion: Sequence[Tensor], centre: int, encoder: str
     ) -> dict[str, Tensor]:
         """As `DirectNetwork`, from the centre frame and those before it."""
-        here, pixels = self.parted(self.features(window[centre], encoder))
+        here, pixels = self.features(window[centre], encoder)
         state = torch.zeros_like(here)
         for shot, vectors in zip(window[:centre], motion[:centre], strict=True):
-            there, _ = self.parted(self.features(shot, encoder))
+            there, _ = self.features(shot, encoder)
             moved, inside = warp(there, self._motion(vectors, like=there))
             state = torch.where(inside > 0, self.combiner(moved, state), state)
-        seen = torch.cat([self.combiner(here, state), pixels], dim=1)
-        return self.predict(seen, window[centre].parts)
+        return self.predict(self.combiner(here, state), pixels, window[centre].parts)
 
     def _motion(self, vectors: Tensor, like: Tensor) -> Tensor:
         """Motion of features, repeated for components that lie side by side in the batch."""

@@ -68,6 +68,7 @@ class LossConfig:
         detach: take SMAPE's denominator as given.
         gradient: weight of the error of gradients; 0 leaves it out.
         structure: weight of the structural error of the color; 0 leaves it out.
+        structure_scales: of how many scales that is the mean, the finest first.
         color: weight of the color that the components make, beside the components themselves.
     """
 
@@ -75,6 +76,7 @@ class LossConfig:
     detach: bool = False
     gradient: float = 0.0
     structure: float = 0.0
+    structure_scales: int = 3
     color: float = 2.0
 
 

@@ -111,7 +111,8 @@ class Stage(BaseStage[Batch]):
         if config.gradient:
             total = total + config.gradient * gradient_error(color, reference, weight)
         if config.structure:
-            total = total + config.structure * structural_error(color, reference, weight)
+            structural = structural_error(color, reference, weight, config.structure_scales)
+            total = total + config.structure * structural
         return total
 
     def _error(

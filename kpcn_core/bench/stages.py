@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 from torch.nn import functional
 
 from kpcn_core import exr, inference, oidn
@@ -147,7 +146,14 @@ def stages(case: Case) -> Iterator[Step]:
     filtered = inference.render(network, contexts, layers, around)
     images = [tensor for image in prepared.images.values() for tensor in image]
     counts = {name: image.radiance.shape[1] + 1 for name, image in prepared.images.items()}
-    shapes = [Context(work.shapes([one.shared])[0], work.shapes(one.links)) for one in contexts]
+    shapes = [
+        Context(
+            work.shapes([one.shared])[0],
+            work.shapes(one.links),
+            pixels=None if one.pixels is None else work.shapes([one.pixels])[0],
+        )
+        for one in contexts
+    ]
 
     yield Step(
         "components",
@@ -164,16 +170,16 @@ def stages(case: Case) -> Iterator[Step]:
         lambda: inference.read(network, planes, settings.encoder),
         work.convolutions(
             bare,
-            lambda: _each(
-                bare.encoders[settings.encoder],
+            lambda: bare.read(
                 [functional.pixel_shuffle(level, folded) for level in work.shapes(planes)],
+                settings.encoder,
             ),
         ),
     )
     yield Step(
         "trunk",
         lambda: inference.trunk(network, encoded),
-        work.convolutions(bare, lambda: _each(bare.trunk, encoded)),
+        work.convolutions(bare, lambda: bare.extract(work.shapes(encoded))),
     )
     if case.window > 1:
         yield Step("motion", lambda: motion_of([prepared] * case.window, centre))
@@ -281,8 +287,3 @@ def peer(case: Case, name: str, folder: Path) -> Iterator[Step]:
 
     yield Step(DENOISE, lambda: oidn.denoise(case.frame, **how))  # type: ignore[arg-type]
     yield Step(THROUGH, through)
-
-
-def _each(module: torch.nn.Module, levels: list[Tensor]) -> None:
-    for level in work.shapes(levels):
-        module(level)

@@ -93,7 +93,8 @@ def combiner(
     """
     window, vectors = [shapes(frame) for frame in frames], shapes(motion)
     layers = convolutions(network, lambda: inference.gather(network, window, vectors, centre))
-    others = [level for index, one in enumerate(window) if index != centre for level in one]
+    gathered = [one[: network.config.scales] for index, one in enumerate(window) if index != centre]
+    others = [level for one in gathered for level in one]
     return layers + moved(*others, *others)
 
 

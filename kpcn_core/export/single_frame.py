@@ -38,11 +38,10 @@ class Trunk(nn.Module):
         self.widen = nn.ModuleList(reversed(list(trunk.widen)))
         self.up = nn.ModuleList(reversed(list(trunk.up)))
         self.refine = trunk.refine if len(trunk.refine) else nn.Identity()
-        self.width = trunk.width
 
     def forward(self, features: Tensor) -> list[Tensor]:
-        """Features [B,C0,H,W] -> of every scale, coarsest first; those of every pixel follow."""
-        skips = [features[:, : self.width]]
+        """Features [B,C0,H,W] -> of every scale, coarsest first."""
+        skips = [features]
         for shrink, blend in zip(self.shrink, self.down):  # noqa: B905 (TorchScript has no strict)
             smaller = functional.relu(shrink(functional.relu(skips[-1])))
             skips.append(blend(smaller))
@@ -51,7 +50,6 @@ class Trunk(nn.Module):
             larger = doubled(widen(functional.relu(found[-1])))
             found.append(blend(functional.relu(larger + skips.pop())))
         found.append(self.refine(found.pop()))
-        found.append(features[:, self.width :])
         return found
 
 
@@ -252,6 +250,7 @@ class SingleFrame(nn.Module):
         precision = self.encoder.first.weight.dtype
         planes = planes.to(precision).contiguous(memory_format=torch.channels_last)
         features = self.trunk(self.encoder(planes))
+        own = self.of_pixels(planes)
         pyramid = [images]
         slopes: list[Maybe] = [slope]
         for _ in range(self.scales - 1):
@@ -261,9 +260,14 @@ class SingleFrame(nn.Module):
         found: list[Tensor] = []
         for index, scale in enumerate(self.filters):
             level = self.scales - 1 - index
-            pixels = features[-1] if level == 0 else None
+            pixels = own if level == 0 else None
             found = scale(features[index], pixels, slopes[level], pyramid[level], found)
         return found
+
+    def of_pixels(self, planes: Tensor) -> Maybe:
+        """What the encoder keeps of every pixel, folded."""
+        found = self.encoder.of_pixels(planes)
+        return found[0] if len(found) > 0 else None
 
     def composed(self, parts: dict[str, Tensor]) -> Tensor:
         """`features.compose`, still exposed."""

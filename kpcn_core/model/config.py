@@ -131,6 +131,12 @@ class ModelConfig:
         """What the height and width that the network reads must be multiples of."""
         return self.fold << (self.scales - 1)
 
+    @property
+    def cells(self) -> list[int]:
+        """How many pixels, along each side, share a feature: of all that `Network.encode` gives."""
+        scales = [self.fold << scale for scale in range(self.scales)]
+        return scales + [self.fold] * bool(self.pixels)
+
     def to_json(self) -> str:
         """The config as one JSON object."""
         return json.dumps(asdict(self), sort_keys=True)

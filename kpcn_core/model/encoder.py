@@ -1,6 +1,5 @@
 """Source-aware encoder (paper §3.2): the only part that differs between sources."""
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -23,13 +22,13 @@ class Encoder(nn.Module):
         self.pixels = nn.Conv2d(planes, pixels, 1) if pixels else None
 
     def forward(self, planes: Tensor) -> Tensor:
-        """Input planes [B,P,H,W], H and W multiples of fold -> features [B,C,H/fold,W/fold].
-
-        After the C common channels follow those of every pixel, folded as the planes are.
-        """
+        """Input planes [B,P,H,W], H and W multiples of fold -> features [B,C,H/fold,W/fold]."""
         folded = functional.pixel_unshuffle(planes, self.fold)
         features: Tensor = self.second(functional.relu(self.first(folded)))
+        return features
+
+    def of_pixels(self, planes: Tensor) -> list[Tensor]:
+        """What is kept of every pixel, folded [B,pixels*fold**2,H/fold,W/fold]; if anything is."""
         if self.pixels is None:
-            return features
-        own = functional.pixel_unshuffle(self.pixels(planes), self.fold)
-        return torch.cat([features, own], dim=1)
+            return []
+        return [functional.pixel_unshuffle(self.pixels(planes), self.fold)]

@@ -107,19 +107,13 @@ def _seen(
     return mean[0].numpy(), variance[0].numpy()
 
 
-def read(network: Network, folded: Tensor, encoder: str) -> Tensor:
-    """`Encoder.forward` of what `planes` gave."""
+def read(network: Network, folded: Tensor, encoder: str) -> list[Tensor]:
+    """`Network.read` of what `planes` gave."""
     module = network.encoders[encoder]
     assert isinstance(module, Encoder)
+    own = [] if module.pixels is None else [_of_pixels(module.pixels, folded, module.fold)]
     first = convolved(_conv(module.first), folded, relu_after=True)
-    if module.pixels is None:
-        return convolved(_conv(module.second), first)
-    own = _of_pixels(module.pixels, folded, module.fold)
-    common = module.second.out_channels
-    size = (1, common + own.shape[1], *folded.shape[-2:])
-    out = torch.empty(size, memory_format=torch.channels_last)
-    out[:, common:] = own
-    return convolved(_conv(module.second), first, out=out)
+    return [convolved(_conv(module.second), first), *own]
 
 
 def _of_pixels(layer: nn.Conv2d, folded: Tensor, fold: int) -> Tensor:
@@ -134,19 +128,15 @@ def trunk(network: Network, features: Tensor) -> list[Tensor]:
     """`UNet.forward`."""
     module = network.trunk
     assert isinstance(module, UNet)
-    common, skips = features[:, : module.width], [features]
+    skips = [features]
     for shrink, down in zip(module.shrink, module.down, strict=True):
-        smaller = shrink(functional.relu(common))
-        common = convolved(_conv(down), smaller, relu_before=True)
-        skips.append(common)
+        smaller = shrink(functional.relu(skips[-1]))
+        skips.append(convolved(_conv(down), smaller, relu_before=True))
     found = [residual(module.bottom, skips.pop())]
     for widen, up in zip(reversed(module.widen), reversed(module.up), strict=True):
         larger = widen(functional.relu(found[-1]))
         found.append(convolved(_conv(up), skips.pop(), larger, relu_before=True))
-    found[-1] = residual(module.refine, found[-1])
-    own = features[:, module.width :]
-    if own.shape[1]:
-        found[-1] = torch.cat([found[-1], own], dim=1)
+    found.append(residual(module.refine, found.pop()))
     return found[::-1]
 
 
@@ -154,8 +144,13 @@ def residual(stack: nn.Module, features: Tensor) -> Tensor:
     """`ResidualStack.forward`."""
     for block in stack.children():
         assert isinstance(block, ResidualBlock)
-        inner = convolved(_conv(block.first), features, relu_before=True, relu_after=True)
-        features = features + convolved(_conv(block.second), inner)
+        # No name keeps what is between, nothing is copied: at most three images of features.
+        change = convolved(
+            _conv(block.second),
+            convolved(_conv(block.first), features, relu_before=True, relu_after=True),
+        )
+        features = change.add_(features)
+        del change
     return features
 
 
@@ -166,25 +161,21 @@ def convolved(
     *,
     relu_before: bool = False,
     relu_after: bool = False,
-    out: Tensor | None = None,
 ) -> Tensor:
     """A 3x3 layer with a ReLU before, after, both or neither.
 
     Args:
         layer: of a multiple of WIDTHS outputs.
-        image: [1,C,H,W]; further channels are not read.
+        image: [1,C,H,W].
         coarse: added to the image before all else, each pixel repeated over 2x2 [1,C,H/2,W/2].
         relu_before: whether negative inputs count as 0.
         relu_after: whether negative results become 0.
-        out: where the result goes; further channels stay.
     """
     from kpcn_core.ops.winograd import convolve_rows
 
     height, width = image.shape[-2:]
     # A batch of one, channels last.
-    if out is None:
-        size = (1, layer.out_channels, height, width)
-        out = torch.empty(size, memory_format=torch.channels_last)
+    out = torch.empty((1, layer.out_channels, height, width), memory_format=torch.channels_last)
     assert layer.bias is not None
     operands = (
         pixels_of(image),

@@ -109,12 +109,25 @@ class Network(nn.Module):
         ]
 
     def encode(self, planes: Sequence[Tensor], encoder: str) -> list[Tensor]:
-        """Features of one frame at every scale, finest first: all that is kept of it."""
-        read = self.encoders[encoder]
+        """All that is kept of one frame: its features at every scale, finest first.
+
+        Those of every pixel follow, if the network keeps any (`Encoder`). See `ModelConfig.cells`.
+        """
+        return self.extract(self.read(planes, encoder))
+
+    def read(self, planes: Sequence[Tensor], encoder: str) -> list[Tensor]:
+        """What an encoder makes of `planes`: the first half of `encode`."""
+        module = self.encoders[encoder]
+        assert isinstance(module, Encoder)
         if self.apart:
-            return [self.trunk(read(level)) for level in planes]
-        found: list[Tensor] = self.trunk(read(planes[0]))
-        return found
+            return [module(level) for level in planes]
+        return [module(planes[0]), *module.of_pixels(planes[0])]
+
+    def extract(self, encoded: Sequence[Tensor]) -> list[Tensor]:
+        """What the trunk makes of that: the second half."""
+        if self.apart:
+            return [self.trunk(level) for level in encoded]
+        return [*self.trunk(encoded[0]), *encoded[1:]]
 
     def window(
         self,
@@ -134,16 +147,16 @@ class Network(nn.Module):
                 alignment. None where all frames are of the same region.
             combine: does what each scale's `TemporalFeatures` does.
         """
-        parted = [[self._parted(here, scale) for scale, here in enumerate(one)] for one in frames]
-        pixels = [own for _, own in parted[centre]]
+        scales = self.config.scales
+        own = frames[centre][scales:]
+        pixels: list[Tensor | None] = [*own, *[None] * (scales - len(own))]
         if len(frames) == 1:
             return [
-                Context(here, [torch.zeros_like(here[:1, :1, :1, :1])], pixels=own)
-                for here, own in parted[0]
+                Context(here, [torch.zeros_like(here[:1, :1, :1, :1])], pixels=seen)
+                for here, seen in zip(frames[0], pixels, strict=False)
             ]
         contexts = []
-        features = [[here for here, _ in one] for one in parted]
-        for scale, found in enumerate(zip(*features, strict=True)):
+        for scale, found in enumerate(zip(*(one[:scales] for one in frames), strict=True)):
             steps = [_per_component(one[scale], found[0]) for one in motion]
             side = self.config.fold * 2**scale
             starts = [
@@ -154,13 +167,6 @@ class Network(nn.Module):
             context = combine(module, list(found), steps, centre, starts)
             contexts.append(context._replace(pixels=pixels[scale]))
         return contexts
-
-    def _parted(self, features: Tensor, scale: int) -> tuple[Tensor, Tensor | None]:
-        """A frame's features of a scale, and those of every pixel behind them, if there are any."""
-        if scale or not self.config.pixels:
-            return features, None
-        width = self.config.channels[0]
-        return features[:, :width], features[:, width:]
 
     def specialize(self, contexts: Sequence[Context], slopes: Sequence[Tensor]) -> list[Context]:
         """Contexts changed by log(lambda) [B,1,h,w] of every scale (Fig. 8).

@@ -67,7 +67,7 @@ def alone(config: ModelConfig, planes: int, in_one_pass: bool) -> int:
         in_one_pass: layers are computed with all that surrounds them (`encoding`).
     """
     features = (4.5 if in_one_pass else 8) * config.channels[0] / config.fold**2
-    return int(FLOAT * (features + planes))
+    return int(FLOAT * (features + 1.5 * config.pixels + planes))
 
 
 def in_window(config: ModelConfig, frames: int, planes: int) -> int:

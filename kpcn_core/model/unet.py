@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -32,16 +31,14 @@ class UNet(nn.Module):
         self.widen = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in pairs)
         self.up = nn.ModuleList(nn.Conv2d(wide, wide, 3, padding=1) for wide in channels[:-1])
         self.refine = ResidualStack(channels[0], refinement)
-        self.blocks, self.width = blocks, channels[0]
+        self.blocks = blocks
 
     def forward(self, features: Tensor) -> list[Tensor]:
         """Features [B,C0,H,W] -> features of every scale [B,Cs,H/2^s,W/2^s], finest first.
 
-        H and W must be multiples of 2 to the number of scales minus one. Further channels, those of
-        every pixel (`Encoder`), pass by and follow the finest features.
+        H and W must be multiples of 2 to the number of scales minus one.
         """
-        own = features[:, self.width :]
-        skips = [features[:, : self.width]]
+        skips = [features]
         for shrink, down in zip(self.shrink, self.down, strict=True):
             smaller = functional.relu(shrink(functional.relu(skips[-1])))
             skips.append(down(smaller))
@@ -50,8 +47,6 @@ class UNet(nn.Module):
             larger = functional.interpolate(widen(functional.relu(found[-1])), scale_factor=2.0)
             found.append(up(functional.relu(larger + skips.pop())))
         found[-1] = self.refine(found[-1])
-        if own.shape[1]:
-            found[-1] = torch.cat([found[-1], own], dim=1)
         return found[::-1]
 
     @property

@@ -54,17 +54,17 @@ def convolve_rows(
     """Rows of a convolution with zeros around the image.
 
     Args:
-        image: [H,W,C]; further channels are not read.
+        image: [H,W,C].
         coarse: added to it, each pixel repeated over 2x2 [ceil(H/2),ceil(W/2),C]; or [0,0,0].
         weights: see `transformed`.
         bias: [M].
         relu_before: whether negative inputs count as 0.
         relu_after: whether negative results become 0.
-        first: row to start at; with a coarse image a multiple of 4.
+        first: row to start at, a multiple of 4.
         last: row to stop before.
-        out: the result [H,W,M], of which these rows are written; further channels stay.
+        out: the result [H,W,M], of which these rows are written.
     """
-    channels, made, width = weights.shape[2], len(bias), out.shape[1]
+    channels, (_, width, made) = image.shape[2], out.shape
     tiles = -(-width // SIDE)
     most = min(TILES, tiles)
     rows = np.empty((TILE, SIDE * most + 2, channels), np.float32)
@@ -125,7 +125,7 @@ def _spread_rows(
             c3 = coarse[y // 2 + 1, half] if y + 2 < height else nothing
             c4 = c3 if y + 3 < height else nothing
             c5 = coarse[y // 2 + 2, half] if y + 4 < height else nothing
-            for k in range(len(r0)):
+            for k in range(len(i0)):
                 d0, d1, d2 = (
                     max(i0[k] + c0[k], least), max(i1[k] + c1[k], least), max(i2[k] + c2[k], least),
                 )  # fmt: skip
@@ -137,7 +137,7 @@ def _spread_rows(
                 r1[k], r2[k], r3[k], r4[k] = p + q, p - q, r + s, r - s
                 r5[k] = FOUR * d1 - FIVE * d3 + d5
             continue
-        for k in range(len(r0)):
+        for k in range(len(i0)):
             d0, d1, d2 = max(i0[k], least), max(i1[k], least), max(i2[k], least)
             d3, d4, d5 = max(i3[k], least), max(i4[k], least), max(i5[k], least)
             p, q, r, s = d4 - FOUR * d2, d3 - FOUR * d1, d4 - d2, TWO * (d3 - d1)
