@@ -78,11 +78,11 @@ def in_window(config: ModelConfig, frames: int, planes: int) -> int:
         frames: how many it has.
         planes: see `bytes_per_pixel`.
     """
-    # The logits of one other frame, what they are made from, and what they are applied to: more of
-    # that frame than the tile, by how far the network sees and how far pixels move.
-    width = KernelPredictor.width(config.channels[0], config.fold)
-    kernels = len(COMPONENTS) * config.neighbours**2 + 4 * width + 8 * planes
-    return int(FLOAT * (2 * frames * _features(config) + kernels))
+    # A link of every frame, what is gathered and made from it; and images: of another frame more
+    # than the tile, by how far the network sees and how far pixels move.
+    cells = config.channels[0] / config.fold**2
+    links = 1.05 * frames * _features(config)
+    return int(FLOAT * (links + 2.5 * cells + 1.5 * config.pixels + 8 * planes))
 
 
 def for_another_lambda(config: ModelConfig) -> int:
