@@ -79,12 +79,13 @@ def random_network(
     refine = network.trunk.refine if isinstance(network.trunk, UNetTrunk) else None
     later = (network.temporal, network.specialization, network.alpha, refine)
     for value in chain.from_iterable(part.parameters() for part in later if part is not None):
-        torch.nn.init.normal_(value, std=0.2)
+        torch.nn.init.normal_(value, std=0.2 * (8 / config.channels[0]) ** 0.5)
     for module in network.modules():
         if isinstance(module, KernelPredictor):
-            torch.nn.init.normal_(module.logits.weight)
+            # Of wide ones no more than of narrow ones: kernels of one tap would see nothing else.
+            torch.nn.init.normal_(module.logits.weight, std=min(1.0, 8 / module.logits.in_features))
             if module.refine is not None:
-                torch.nn.init.normal_(module.refine.weight, std=0.2)
+                torch.nn.init.normal_(module.refine.weight, std=0.05)
     return network.eval()
 
 
