@@ -147,10 +147,15 @@ def test_what_does_not_fit_in_one_tile_is_timed_as_a_whole(tmp_path: Path) -> No
         main, [*words, "--max-memory", "64K", "--oidn", "none", "--json", str(output)]
     )
     assert result.exit_code == 0, result.output
-    assert list(json.loads(output.read_text())["stages"]["small"]) == [
+    steps = [
         "read", "write", "denoise", "denoise, high quality", "EXR to EXR",
         "EXR to EXR, in a sequence", "the same without files",
     ]  # fmt: skip
+    assert list(json.loads(output.read_text())["stages"]["small"]) == steps
+    without = [*words, "--max-memory", "64K", "--oidn", "none", "--frames", "0"]
+    result = CliRunner().invoke(main, [*without, "--json", str(output)])
+    assert result.exit_code == 0, result.output
+    assert list(json.loads(output.read_text())["stages"]["small"]) == steps[:-2]
 
 
 def test_files_of_what_was_denoised_alone_are_written_by_all(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from kpcn_core import provenance
 from kpcn_core.atomic import replaced
 from kpcn_core.bench.ceilings import Clock, ceilings
 from kpcn_core.bench.run import measure
-from kpcn_core.bench.stages import Case
+from kpcn_core.bench.stages import FRAMES, Case
 from kpcn_core.bench.sweep import sweep
 from kpcn_core.bench.tables import content, growth, text
 from kpcn_core.denoiser import Denoiser
@@ -30,7 +30,7 @@ class Plan:
         sweeps: of `sweep.SWEEPS`; of the first denoiser.
         cpu_time: CPU seconds instead of wall time.
         files: whether also from EXR to EXR.
-        only_denoised: see `Case`.
+        only_denoised: see `Case`, like frames.
     """
 
     size: tuple[int, int]
@@ -43,12 +43,14 @@ class Plan:
     cpu_time: bool = False
     files: bool = True
     only_denoised: bool = False
+    frames: int = FRAMES
 
     def case(self, denoiser: Denoiser) -> Case:
         """What of a denoiser is measured."""
         return Case(
-            denoiser, *self.size, self.window, self.layers, self.max_memory, self.only_denoised
-        )
+            denoiser, *self.size, self.window, self.layers, self.max_memory, self.only_denoised,
+            self.frames,
+        )  # fmt: skip
 
 
 def report(

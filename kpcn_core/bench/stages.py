@@ -68,6 +68,7 @@ class Case:
         layers: how many further layers are filtered.
         max_memory: see `Settings`.
         only_denoised: whether files are written without their other layers.
+        frames: of the sequence; 0 for none.
     """
 
     denoiser: Denoiser
@@ -77,6 +78,7 @@ class Case:
     layers: int = 0
     max_memory: int = DEFAULT_MEMORY
     only_denoised: bool = False
+    frames: int = FRAMES
 
     @cached_property
     def frame(self) -> Frame:
@@ -234,8 +236,9 @@ def files(case: Case, folder: Path) -> Iterator[Step]:
     yield Step("read", read)
     yield Step("write", lambda: case.write(target, clean))
     yield Step(THROUGH, lambda: case.write(target, case.denoise(read())))
-    yield Step(SEQUENCE, lambda: _sequence(case, source), frames=FRAMES)
-    yield Step(WITHOUT_FILES, lambda: _without_files(case), frames=FRAMES)
+    if case.frames:
+        yield Step(SEQUENCE, lambda: _sequence(case, source), frames=case.frames)
+        yield Step(WITHOUT_FILES, lambda: _without_files(case), frames=case.frames)
 
 
 def _sequence(case: Case, source: Path) -> None:
@@ -245,7 +248,7 @@ def _sequence(case: Case, source: Path) -> None:
     """
     with tempfile.TemporaryDirectory(dir=source.parent) as name:
         files = [
-            (Path(name, f"noisy.{n}.exr"), Path(name, f"clean.{n}.exr")) for n in range(FRAMES)
+            (Path(name, f"noisy.{n}.exr"), Path(name, f"clean.{n}.exr")) for n in range(case.frames)
         ]
         for noisy, _ in files:
             noisy.hardlink_to(source)
@@ -261,13 +264,13 @@ def _sequence(case: Case, source: Path) -> None:
 def _without_files(case: Case) -> None:
     """The same frames with the same windows; each is there already."""
     if case.window == 1:
-        for _ in range(FRAMES):
+        for _ in range(case.frames):
             case.denoise()
         return
-    reach, paths = case.window // 2, [Path(str(number)) for number in range(FRAMES)]
+    reach, paths = case.window // 2, [Path(str(number)) for number in range(case.frames)]
     frame, settings = case.frame, case.settings
     shot = SequenceDenoiser(case.denoiser, paths, lambda _: frame, reach, reach, settings)
-    for number in range(FRAMES):
+    for number in range(case.frames):
         shot.denoise(number)
 
 

@@ -24,6 +24,9 @@ SWEEPS = ("pixels", "window", "k", "layers")
 @click.option("--window", type=click.IntRange(1), default=1, help="Frames looked at for each, odd.")
 @click.option("--layers", type=click.IntRange(0), default=0, help="Further layers, filtered alike.")
 @click.option("--only-denoised", is_flag=True, help="As of `kpcn denoise`, for its files.")
+@click.option(
+    "--frames", type=click.IntRange(0), default=6, help="Of a sequence; 0 for none.  [default: 6]"
+)
 @click.option("--max-memory", type=Memory(), default=MEMORY, show_default=True)
 @click.option(
     "--oidn",
@@ -45,6 +48,7 @@ def bench(
     window: int,
     layers: int,
     only_denoised: bool,
+    frames: int,
     max_memory: int,
     peers: tuple[str, ...],
     sweep: tuple[str, ...],
@@ -82,6 +86,7 @@ def bench(
         rounds,
         cpu_time,
         only_denoised=only_denoised,
+        frames=frames,
     )
     if output is not None:
         check_writable(output, overwrite=True)
