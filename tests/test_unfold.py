@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
+from torch import nn
 from torch.nn import functional
 
 from kpcn_core.model.blocks import Refinement
@@ -30,7 +31,10 @@ def predictor() -> tuple[KernelPredictor, Context]:
 def test_rows_are_those_of_the_whole_image(first: int, count: int) -> None:
     module, context = predictor()
     assert context.pixels is not None
-    layer = module.unfold[0]  # type: ignore[index]
+    assert isinstance(module.unfold, nn.Sequential)
+    layer = module.unfold[0]
+    assert isinstance(layer, nn.Conv2d)
+    assert layer.bias is not None
     out = np.full((count, WIDTH, 16 + 3), np.nan, np.float32)
     unfold_rows(
         context.shared[0].permute(1, 2, 0).contiguous().numpy(),
