@@ -46,8 +46,15 @@ class Stage:
 
 def stages(header: Header) -> list[Stage]:
     """All trainings that a file came from, in their order."""
-    before = stages(json.loads(header["start"])) if header.get("start") else []
+    before = stages(start_of(header)) if header.get("start") else []
     return [*before, _stage(header)]
+
+
+def start_of(header: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the file that a training started from said of itself: JSON, or read already."""
+    start = header["start"]
+    found: Mapping[str, Any] = json.loads(start) if isinstance(start, str) else start
+    return found
 
 
 def encoders(header: Header) -> dict[str, list[str]]:

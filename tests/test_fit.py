@@ -308,7 +308,7 @@ def test_stages_follow_each_other_without_a_change_of_what_was_learned_before(
         path = tmp_path / f"{index + 1}.safetensors"
         release(folder / CHECKPOINT, path, stage)
     origin = json.loads(weights.describe(path)["start"])
-    assert json.loads(origin["start"])["steps"] == str(STEPS)
+    assert origin["start"]["steps"] == str(STEPS)
     batch = batch_of(data, BatchConfig(size=2, crop=32))
     results = []
     for weight in (first, path):

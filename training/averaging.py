@@ -41,7 +41,7 @@ def average(before: Path, after: Path, output: Path, share: float, command: str)
     header = weights.describe(after)
     last = origin(after)
     # A file of before starts were recorded.
-    last.setdefault("start", json.dumps(origin(before), sort_keys=True))
+    last.setdefault("start", origin(before))
     provenance = {
         **{key: header[key] for key in KEPT if key in header},
         "stage": "average",

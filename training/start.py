@@ -1,8 +1,10 @@
 """What a training starts from: released weights; for a baseline, the checkpoint of a direct one."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from kpcn_core import weights
+from kpcn_core import model_card, weights
 from kpcn_core.model.error import ErrorPredictor
 from kpcn_core.model.network import Network
 from training.adaptation import take_over
@@ -61,7 +63,7 @@ def start_predictor(predictor: ErrorPredictor, config: TrainingConfig) -> None:
     predictor.load_state_dict(found.state_dict())
 
 
-def history(config: TrainingConfig) -> dict[str, str]:
+def history(config: TrainingConfig) -> dict[str, Any]:
     """What the weights that training started from say of themselves."""
     start = config.run.start
     if not start:
@@ -71,10 +73,18 @@ def history(config: TrainingConfig) -> dict[str, str]:
     return origin(weights.find(start))
 
 
-def origin(path: Path) -> dict[str, str]:
-    """What a weights file says of how it came to be."""
+def origin(path: Path) -> dict[str, Any]:
+    """What a weights file says of how it came to be, and under "start" the file before it."""
     header = weights.describe(path)
-    return {key: value for key, value in header.items() if key not in ("format", "config")}
+    told = {key: value for key, value in header.items() if key not in ("format", "config")}
+    return _unfolded(told)
+
+
+def _unfolded(told: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with every "start" as what it says: text within text would double its escapes."""
+    if not told.get("start"):
+        return dict(told)
+    return {**told, "start": _unfolded(model_card.start_of(told))}
 
 
 def _named(config: TrainingConfig) -> tuple[Path, Network | DirectNetwork]:
