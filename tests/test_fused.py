@@ -14,6 +14,7 @@ from torch.testing import assert_close
 
 from kpcn_core.features import COMPONENTS, LIGHT
 from kpcn_core.model.config import KERNELS, UNET
+from kpcn_core.model.kernels import KernelPredictor
 from kpcn_core.model.temporal import Context
 from kpcn_core.ops.kernels import normalized, with_mask
 from kpcn_core.ops.reposition import Share, masked_share, masked_share_in_place, together
@@ -113,8 +114,10 @@ def test_a_painted_lambda_in_the_kernels_is_its_twin_and_stays_in_the_features_p
 ) -> None:
     network = random_network(UNET, 2, asymmetry=KERNELS).in_precision(precision).to(DEVICE)
     slope = draw(1, 1, 8, 12).abs().to(DEVICE)
-    shared = (2 * draw(1, 8, 4, 6)).to(DEVICE, precision)
-    context = Context(shared, [torch.zeros_like(shared)], slope)
+    config = network.config
+    shared = (2 * draw(1, config.channels[0], 4, 6)).to(DEVICE, precision)
+    pixels = draw(1, config.pixels * config.fold**2, 4, 6).to(DEVICE, precision)
+    context = Context(shared, [torch.zeros_like(shared)], slope, pixels)
     with torch.inference_mode():
         logits = network.logits(context, 0, COMPONENTS)
         layers = network.kernel_layers(context, 0, COMPONENTS)
@@ -126,7 +129,8 @@ def test_a_painted_lambda_in_the_kernels_is_its_twin_and_stays_in_the_features_p
             close = 1e-5 if precision == torch.float32 else 2e-2
             expected = normalized(twin.sums).float()
             assert_close(found, expected, rtol=close, atol=close / 10, equal_nan=True)
-    steered = {name for name in COMPONENTS if layers[name].features.shape[1] > 4}
+    width = KernelPredictor.width(config.channels[0], config.fold)
+    steered = {name for name in COMPONENTS if layers[name].features.shape[1] > width}
     assert steered == {*LIGHT}
 
 
