@@ -90,7 +90,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fused, "_launch", lambda *_: None)
 
 
-@pytest.fixture(scope="module", params=["compact-specialization", "paper"])
+@pytest.fixture(scope="module", params=["compact-specialization", "compact-pixels", "paper"])
 def network(request: pytest.FixtureRequest) -> Iterator[Network]:
     with META:
         yield Network(config.load(request.param).network)
