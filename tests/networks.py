@@ -26,7 +26,7 @@ DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 # Every trunk, with and without folding.
 NETWORKS = [(RESIDUAL, 1), (RESIDUAL, 2), (UNET, 1), (UNET, 2)]
-# The same, and the one like `compact`, which keeps channels of every pixel.
+# The same, and the one like `compact-pixels`, which keeps channels of every pixel.
 EACH = [*((*one, FEATURES) for one in NETWORKS), (UNET, 2, KERNELS)]
 # The same, and where lambda enters.
 ASYMMETRIC = [(*one, FEATURES) for one in NETWORKS] + [(UNET, 1, KERNELS), (UNET, 2, KERNELS)]
@@ -43,10 +43,15 @@ ENCODERS = {
 
 
 def small_config(
-    trunk: str = UNET, fold: int = 1, kernels: int = 3, asymmetry: str = FEATURES
+    trunk: str = UNET,
+    fold: int = 1,
+    kernels: int = 3,
+    asymmetry: str = FEATURES,
+    pixels: int | None = None,
 ) -> ModelConfig:
-    """Eight channels, three scales; the one like `compact` keeps channels of every pixel."""
-    pixels = 4 * (trunk == UNET and fold > 1 and asymmetry == KERNELS)
+    """Eight channels, three scales; folded and with lambda in its kernels, also some of pixels."""
+    if pixels is None:
+        pixels = 4 * (trunk == UNET and fold > 1 and asymmetry == KERNELS)
     return ModelConfig(
         trunk=trunk,
         channels=(8,) if trunk == RESIDUAL else (32 if pixels else 8, 8, 8),
@@ -71,10 +76,11 @@ def random_network(
     seed: int = 0,
     encoders: Mapping[str, tuple[str, ...]] | None = None,
     asymmetry: str = FEATURES,
+    pixels: int | None = None,
 ) -> Network:
     """A small network whose kernels are far from uniform, and all of whose modules do something."""
     torch.manual_seed(seed)
-    config = small_config(trunk, fold, kernels, asymmetry)
+    config = small_config(trunk, fold, kernels, asymmetry, pixels)
     network = Network(replace(config, encoders=encoders or config.encoders))
     refine = network.trunk.refine if isinstance(network.trunk, UNetTrunk) else None
     later = (network.temporal, network.specialization, network.alpha, refine)

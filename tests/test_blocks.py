@@ -143,12 +143,14 @@ def test_what_one_frame_lacks_leaves_the_logits_of_the_others() -> None:
         assert_close(image, expected[name], rtol=1e-3, atol=1e-4, equal_nan=True)
 
 
-@pytest.mark.parametrize("fold", [1, 2])
+@pytest.mark.parametrize(("fold", "pixels"), [(1, 0), (2, 0), (2, None)])
 @pytest.mark.parametrize("where", [FEATURES, KERNELS])
 @pytest.mark.parametrize("asked", ["painted", "painted alike", "a number"])
 @torch.inference_mode()
-def test_blocks_specialize_as_the_module_does(fold: int, where: str, asked: str) -> None:
-    network = random_network(fold=fold, asymmetry=where)
+def test_blocks_specialize_as_the_module_does(
+    fold: int, pixels: int | None, where: str, asked: str
+) -> None:
+    network = random_network(fold=fold, asymmetry=where, pixels=pixels)
     contexts, images = random_contexts(network, 1), random_images(COMPONENTS)
     slope = {
         "painted": torch.rand(1, 1, *SIZE) * 2,

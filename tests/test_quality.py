@@ -118,7 +118,9 @@ def test_shots_are_measured_in_time_and_the_page_tells_everything(folder: Path) 
         frame = random_frame(24, 40, 50 + index).with_aovs(forward=still, backward=still)
         exr.write_frame(folder / f"room_8.{index:04d}.exr", frame)
     page, results = folder / "q.html", folder / "results.md"
-    results.write_text("# R\n<!-- facts of summary -->\nold\n<!-- end of facts -->\nprose\n")
+    results.write_text(
+        "# R\n<!-- facts of summary -->\nwhat was there before\n<!-- end of facts -->\nprose\n"
+    )
     quality.main(
         words(
             folder, "--asymmetry", "4", "--page", str(page), "--page-spp", "8",
@@ -139,7 +141,7 @@ def test_shots_are_measured_in_time_and_the_page_tells_everything(folder: Path) 
     assert document.startswith("# R\n<!-- facts of summary -->\n\n`python -m benchmarks.quality")
     assert document.endswith("<!-- end of facts -->\nprose\n")
     assert "**Shot of 8 frames, room, 8 spp**" in document
-    assert "old" not in document
+    assert "what was there before" not in document
     text = page.read_text()
     for heading in ("Everything", "Consistency, kpcn random", "Shot of 8 frames, room, 8 spp"):
         assert f"<h3>{heading}</h3>" in text
