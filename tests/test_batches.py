@@ -91,8 +91,9 @@ def test_the_stream_resumes_at_any_step_with_any_number_of_workers(
     dataset: Dataset, workers: int, config: BatchConfig
 ) -> None:
     late = batches_of(dataset, config, start=3)
-    found = list(islice(DataLoader(late, batch_size=None, num_workers=workers), 3))
-    expected = list(islice(batches_of(dataset, config), 6))[3:]
+    loader = DataLoader(late, batch_size=None, num_workers=workers)
+    found = [patches.batch() for patches in islice(loader, 3)]
+    expected = [patches.batch() for patches in islice(batches_of(dataset, config), 6)][3:]
     assert all(same(*pair) for pair in zip(found, expected, strict=True))
     other = Batches(Mixture([dataset]), config, ENCODERS[UNET], seed=2).batch(3)
     assert len(other.window) != len(expected[0].window) or not same(expected[0], other)
@@ -282,9 +283,9 @@ def test_a_batch_counts_no_pixel_that_is_broken_in_the_input_or_the_reference(
 
 
 def test_a_batch_moves_to_a_device_as_a_whole(dataset: Dataset) -> None:
-    batch = batches_of(dataset, WINDOWS).batch(0)
-    assert same(batch.to(torch.device("cpu")), batch)
-    assert all(tensor.is_meta for tensor in tensors(batch.to(torch.device("meta"))))
+    patches = batches_of(dataset, WINDOWS).patches(0)
+    assert same(patches.to(torch.device("cpu")).batch(), patches.batch())
+    assert all(tensor.is_meta for tensor in tensors(patches.to(torch.device("meta")).batch()))
 
 
 def test_a_crop_larger_than_the_views_is_refused(dataset: Dataset) -> None:

@@ -70,7 +70,9 @@ class BaseStage(LightningModule, Generic[Examples]):
             TrainingDiverged: there is one; the batch is saved.
         """
         gradients = [value.grad for value in self.parameters() if value.grad is not None]
-        if not all(bool(torch.isfinite(gradient).all()) for gradient in gradients):
+        finite = [torch.isfinite(gradient).all() for gradient in gradients]
+        # Asked once: a GPU has to be waited for.
+        if finite and not torch.stack(finite).all():
             raise self._diverged("a gradient is not finite")
 
     def _diverged(self, what: str) -> TrainingDiverged:

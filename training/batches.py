@@ -16,6 +16,7 @@ from kpcn_core.ops.trajectory import trajectories
 from training.augmentation import Aovs, Variation
 from training.config import BatchConfig
 from training.errors import InvalidConfig
+from training.fireflies import add_fireflies
 from training.losses import trust
 from training.mixture import Mixture
 from training.patches import Corners, select_from, uniform
@@ -61,21 +62,6 @@ class Batch(NamedTuple):
     color: Component
     noisy: Component
 
-    def to(self, device: torch.device) -> "Batch":
-        """The same on a device."""
-        return Batch(
-            self.encoder,
-            [
-                Shot(_parts_to(shot.parts, device), _aovs_to(shot.aovs, device))
-                for shot in self.window
-            ],
-            [vectors.to(device) for vectors in self.motion],
-            self.centre,
-            _parts_to(self.targets, device),
-            self.color.to(device),
-            self.noisy.to(device),
-        )
-
     def weight(self, name: str, noise: float) -> Tensor:
         """How much each pixel of a component counts [B,1,H,W]; less where its target is noisy."""
         valid = self.window[self.centre].parts[name].valid
@@ -86,7 +72,49 @@ class Batch(NamedTuple):
         return trust(self.color, noise) * self.noisy.valid
 
 
-class Batches(IterableDataset[Batch]):
+class Patches(NamedTuple):
+    """What a batch is computed from: less to hand from a loader to a device than the batch itself.
+
+    Attributes:
+        encoder: see `Batch`.
+        frames: the noisy AOVs of every frame [B,C,H,W].
+        clean: those of the reference.
+        gain: exposure of every patch [B,1,1,1].
+        motion: see `Batch`.
+        centre: see `Batch`.
+        split: whether the encoder reads diffuse light by itself.
+    """
+
+    encoder: str
+    frames: list[dict[str, Tensor]]
+    clean: dict[str, Tensor]
+    gain: Tensor
+    motion: list[Tensor]
+    centre: int
+    split: bool
+
+    def to(self, device: torch.device) -> "Patches":
+        """The same on a device, without waiting for it."""
+        return self._replace(
+            frames=[_to(frame, device) for frame in self.frames],
+            clean=_to(self.clean, device),
+            gain=self.gain.to(device, non_blocking=True),
+            motion=[vectors.to(device, non_blocking=True) for vectors in self.motion],
+        )
+
+    def batch(self) -> Batch:
+        """The batch, where the patches are."""
+        clean, gain = self.clean, self.gain
+        noisy = self.frames[self.centre]
+        color, before = (
+            features.components(aovs, gain, split=False)["specular"] for aovs in (clean, noisy)
+        )
+        shots = [Shot(features.components(aovs, gain, self.split), aovs) for aovs in self.frames]
+        targets = features.components(clean, gain, self.split)
+        return Batch(self.encoder, shots, self.motion, self.centre, targets, color, before)
+
+
+class Batches(IterableDataset[Patches]):
     """An endless stream of batches that depends only on the views, the seed and the step.
 
     So training resumes at any step with the batch that would have come next, and any number of
@@ -118,7 +146,7 @@ class Batches(IterableDataset[Batch]):
         self._corners: dict[Path, Corners] = {}
         self._gains: dict[tuple[object, ...], float] = {}
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Patches]:
         worker = get_worker_info()
         first, stride = (worker.id, worker.num_workers) if worker else (0, 1)
         self.mixture.rescan()
@@ -130,11 +158,15 @@ class Batches(IterableDataset[Batch]):
                 self.mixture.rescan()
                 scanned = step
             part = piece * self.world + self.rank
-            yield self.batch(step, part, self.accumulate * self.world)
+            yield self.patches(step, part, self.accumulate * self.world)
             item += stride
 
     def batch(self, step: int, part: int = 0, parts: int = 1) -> Batch:
         """The batch of a step, or one of its equal parts."""
+        return self.patches(step, part, parts).batch()
+
+    def patches(self, step: int, part: int = 0, parts: int = 1) -> Patches:
+        """What the batch of a step, or one of its equal parts, is computed from."""
         generator = np.random.default_rng([self.seed, step])
         encoder = str(generator.choice(list(self.encoders), p=self._shares()))
         planes = self.encoders[encoder]
@@ -156,16 +188,7 @@ class Batches(IterableDataset[Batch]):
         ]
         centre = offsets.index(0)
         clean = _stacked([patch.clean for patch in patches], merged)
-        whole = [features.components(aovs, gain, split=False) for aovs in (clean, frames[centre])]
-        return Batch(
-            encoder,
-            [Shot(features.components(aovs, gain, split), aovs) for aovs in frames],
-            _motion(frames, centre),
-            centre,
-            features.components(clean, gain, split),
-            whole[0]["specular"],
-            whole[1]["specular"],
-        )
+        return Patches(encoder, frames, clean, gain, _motion(frames, centre), centre, split)
 
     def _shares(self) -> list[float]:
         """The part of the batches that each encoder gets."""
@@ -190,18 +213,23 @@ class Batches(IterableDataset[Batch]):
         place = self._place(view, generator)
         vary = Variation.random(generator)
         error = 2 ** generator.uniform(-self.config.exposure_error, self.config.exposure_error)
-        return _Draw(view, buffers, place, vary, error)
+        sparks = None
+        if self.config.fireflies and generator.random() < self.config.fireflies:
+            sparks = int(generator.integers(1 << 32))
+        return _Draw(view, buffers, place, vary, error, sparks)
 
     def _patch(self, draw: "_Draw", offsets: list[int]) -> "_Patch":
         """The patch that was drawn."""
-        view, buffers, place, vary, error = draw
+        view, buffers, place, vary, error, sparks = draw
         spp = sum(view.spp[name] for name in buffers)
-        frames = []
+        frames: list[Aovs] = []
         for offset in offsets:
             names = buffers if offset == 0 else nearest_buffers(view.around[offset], spp)
             aovs = view.aovs(names, *place, offset)
             if len(offsets) > 1:
                 aovs |= {aov: view.motion(aov, *place, offset) for aov in MOTION}
+            if sparks is not None:
+                add_fireflies(aovs, np.random.default_rng([sparks, len(frames)]))
             frames.append(vary(aovs))
         return _Patch(
             frames, vary(view.aovs([REFERENCE], *place)), self._gain(view, buffers) * error
@@ -268,22 +296,19 @@ def nearest_buffers(spp: Mapping[str, int], wanted: int) -> list[str]:
     return list(min(sets, key=lambda chosen: abs(sum(spp[name] for name in chosen) - wanted)))
 
 
-def _parts_to(parts: Parts, device: torch.device) -> Parts:
-    return {name: part.to(device) for name, part in parts.items()}
-
-
-def _aovs_to(aovs: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
-    return {name: aov.to(device) for name, aov in aovs.items()}
+def _to(aovs: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    return {name: aov.to(device, non_blocking=True) for name, aov in aovs.items()}
 
 
 class _Draw(NamedTuple):
-    """A patch before it is read: of what, where, and how it is changed."""
+    """A patch before it is read: of what, where, and how it is changed; `sparks` is a seed."""
 
     view: View
     buffers: list[str]
     place: tuple[slice, slice]
     vary: Variation
     error: float
+    sparks: int | None
 
 
 class _Patch(NamedTuple):

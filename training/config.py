@@ -38,6 +38,7 @@ class BatchConfig:
         reach: frames before and after the centre that a window has at most; 0 for single frames.
         future: whether it has any after the centre.
         exposure_error: the exposure is off by up to 2 to the power of this.
+        fireflies: part of the patches whose noisy images get some more of them.
         reference_noise: a pixel counts 1 / (1 + this * relative variance of its reference).
         rescan_steps: look for new views every so many steps.
     """
@@ -51,6 +52,7 @@ class BatchConfig:
     reach: int = 0
     future: bool = True
     exposure_error: float = 0.5
+    fireflies: float = 0.0
     reference_noise: float = 4.0
     rescan_steps: int = 200
 

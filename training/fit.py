@@ -14,7 +14,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch.utils.data import DataLoader
 
 from training import validation
-from training.batches import Batch, Batches
+from training.batches import Batches, Patches
 from training.callbacks import Average, Checkpoints, Ending, Patience, Pictures, Report
 from training.config import FIRST, TrainingConfig, check_parts, from_dict
 from training.error_batches import ErrorBatches
@@ -117,7 +117,7 @@ class Data(LightningDataModule):
         self.config = config
         self.workers = workers
 
-    def train_dataloader(self) -> DataLoader[Batch]:
+    def train_dataloader(self) -> DataLoader[Patches]:
         """Called after a checkpoint is loaded, so that the step is known."""
         assert self.trainer is not None
         config = self.config
@@ -131,7 +131,8 @@ class Data(LightningDataModule):
             world=self.trainer.world_size,
             rank=self.trainer.global_rank,
         )
-        return DataLoader(batches, batch_size=None, num_workers=self.workers)
+        pinned = self.trainer.strategy.root_device.type == "cuda"
+        return DataLoader(batches, batch_size=None, num_workers=self.workers, pin_memory=pinned)
 
     def val_dataloader(self) -> DataLoader[Sample] | list[Sample]:
         """Held-out images; none if none is rendered yet."""

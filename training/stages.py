@@ -18,7 +18,7 @@ from kpcn_core.model.reconstruction import (
 )
 from training.asymmetry import asymmetric_smape, sample_log_asymmetry
 from training.base_stage import BaseStage, save_tensors
-from training.batches import Batch
+from training.batches import Batch, Patches
 from training.config import TrainingConfig
 from training.losses import gradient_error, smape, structural_error
 from training.mixture import reader
@@ -148,8 +148,8 @@ class Stage(BaseStage[Batch]):
     def transfer_batch_to_device(
         self, batch: Any, device: torch.device, dataloader_idx: int
     ) -> Any:
-        """Samples hold no tensors and stay where they are."""
-        return batch.to(device) if isinstance(batch, Batch) else batch
+        """Batches are computed where they are used; samples hold no tensors and stay."""
+        return batch.to(device).batch() if isinstance(batch, Patches) else batch
 
     def keep(self, path: Path, batch: Batch) -> None:
         """Write a batch for a person to look at."""

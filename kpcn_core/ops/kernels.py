@@ -12,6 +12,8 @@ from torch.nn import functional
 # The least weight that a tap can have beside the largest, so that the weights of a pixel whose
 # preferred neighbours are all masked out still sum to a normal float32: exp(-60) = 9e-27.
 LOGIT_RANGE = 60.0
+# Images times taps that are laid out at once on a GPU: patches of 128 x 128 take about a gigabyte.
+TAPS_AT_ONCE = 4096
 
 
 def apply_kernels(radiance: Tensor, logits: Tensor, valid: Tensor | None = None) -> Tensor:
@@ -86,19 +88,23 @@ def kernel_size(logits: Tensor) -> int:
 class _WeightedSum(torch.autograd.Function):
     """Sum of weight times shifted image over the taps of each pixel's kernel.
 
-    Tap by tap and image by image, so that nothing of size C*k*k is stored and each step stays in
-    the cache; autograd over the same loop is four times slower and holds every product.
+    On a CPU tap by tap and image by image, so that nothing of size C*k*k is stored and each step
+    stays in the cache; autograd over the same loop is four times slower and holds every product.
+    Elsewhere the taps of some images are laid out at once, so that few kernels are launched.
     """
 
     @staticmethod
     def forward(ctx: FunctionCtx, image: Tensor, weights: Tensor, size: int) -> Tensor:
         """Image [B,C,H,W], weights [B,k*k,H,W] -> [B,C,H,W]."""
         padded = functional.pad(image, [size // 2] * 4)
+        ctx.save_for_backward(padded, weights)
+        if image.device.type != "cpu":
+            parts = zip(_parts(padded, size), _parts(weights, size), strict=True)
+            return torch.cat([(_laid_out(one, size) * part[:, None]).sum(2) for one, part in parts])
         total = torch.zeros_like(image)
         for total_b, padded_b, weights_b in zip(total, padded, weights, strict=True):
             for tap, shifted in enumerate(_shifts(padded_b, size)):
                 total_b.addcmul_(weights_b[tap], shifted)
-        ctx.save_for_backward(padded, weights)
         return total
 
     @staticmethod
@@ -106,6 +112,10 @@ class _WeightedSum(torch.autograd.Function):
         """Only the weights are learned; the image is data."""
         padded, weights = ctx.saved_tensors
         size = math.isqrt(weights.shape[1])
+        if padded.device.type != "cpu":
+            parts = zip(_parts(padded, size), _parts(gradient, size), strict=True)
+            found = [(_laid_out(one, size) * part[:, :, None]).sum(1) for one, part in parts]
+            return None, torch.cat(found), None
         result = torch.empty_like(weights)
         for result_b, padded_b, gradient_b in zip(result, padded, gradient, strict=True):
             for tap, shifted in enumerate(_shifts(padded_b, size)):
@@ -115,9 +125,19 @@ class _WeightedSum(torch.autograd.Function):
         return None, result, None
 
 
+def _parts(images: Tensor, size: int) -> tuple[Tensor, ...]:
+    """A batch in parts of as many images as the taps of kernels of that size leave room for."""
+    return torch.split(images, max(1, TAPS_AT_ONCE // size**2))
+
+
+def _laid_out(padded: Tensor, size: int) -> Tensor:
+    """What every tap reads [B,C,k*k,H,W]."""
+    return torch.stack(list(_shifts(padded, size)), dim=2)
+
+
 def _shifts(padded: Tensor, size: int) -> Iterator[Tensor]:
-    """The image [C,H,W] under each tap, row by row, as views of the padded image."""
+    """Images [...,H,W] under each tap, row by row, as views of the padded ones."""
     height, width = (length - size + 1 for length in padded.shape[-2:])
     for row in range(size):
         for column in range(size):
-            yield padded[:, row : row + height, column : column + width]
+            yield padded[..., row : row + height, column : column + width]
