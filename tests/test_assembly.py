@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_allclose
 
 from kpcn_core.denoiser import Denoiser
 from kpcn_core.errors import InvalidAsymmetry, InvalidPixels, MissingAov, UnknownName
@@ -191,7 +191,9 @@ def test_lambda_1_is_the_symmetric_network_whatever_it_learned_of_lambda(
     denoiser, frames = denoiser_of(trunk, fold, where), moving_frames(2, *SIZE)
     symmetric = denoised(denoiser, frames, 0)
     ones = np.ones(SIZE, np.float32)
-    assert_same(denoised(denoiser, frames, 0, asymmetry=ones), symmetric, rtol=0)
+    # A GPU's products of matrices sum in another order where there are more channels.
+    rtol = 1e-5 if where == KERNELS and denoiser.device.type == "cuda" else 0.0
+    assert_same(denoised(denoiser, frames, 0, asymmetry=ones), symmetric, rtol=rtol)
     for value in denoiser.network.specialization.parameters():
         torch.nn.init.normal_(value)
     assert_same(denoised(denoiser, frames, 0), symmetric, rtol=0)
@@ -216,7 +218,9 @@ def test_a_lambda_layer_acts_where_it_is_painted(trunk: str, where: str) -> None
     layer = np.ones((12, 3 * reach), np.float32)
     layer[:, 2 * reach :] = 8.0
     symmetric, painted = (denoiser.denoise(frame, asymmetry=value) for value in (1.0, layer))
-    assert_array_equal(painted["color"][..., :reach], symmetric["color"][..., :reach])
+    rtol = 1e-5 if where == KERNELS and denoiser.device.type == "cuda" else 0.0
+    same, expected = (each["color"][..., :reach] for each in (painted, symmetric))
+    assert_allclose(same, expected, rtol=rtol)
     assert np.abs(painted["color"] - symmetric["color"])[..., -reach:].max() > 1e-3
 
 

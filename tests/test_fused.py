@@ -45,9 +45,15 @@ def logits_of(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def fused_share(features: Tensor, weight: Tensor, bias: Tensor, *rest: object) -> Share:
-    given = [one.to(DEVICE) if isinstance(one, Tensor) else one for one in rest]
+    given = [_there(one) for one in rest]
     found = fused.share(features.to(DEVICE), weight.to(DEVICE), bias.to(DEVICE), *given)  # type: ignore[arg-type]
     return Share(found.sums.cpu(), found.peak.cpu())
+
+
+def _there(given: object) -> object:
+    if isinstance(given, Share):
+        return Share(*(part.to(DEVICE) for part in given))
+    return given.to(DEVICE) if isinstance(given, Tensor) else given
 
 
 @pytest.mark.parametrize(("side", "channels", "layers"), [(3, 16, 3), (5, 20, 3), (21, 24, 1)])

@@ -6,11 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from training.config import TrainingConfig
 from training.mixture import Mixture
@@ -20,6 +20,8 @@ from training.start import history
 from training.validation import Sample, picture
 
 REPORT_SECONDS = 60.0
+
+Weights = tuple[Tensor, ...] | list[Tensor]
 
 
 def step_is_done(trainer: Trainer) -> bool:
@@ -103,12 +105,12 @@ class Average(WeightAveraging):
     def __init__(self, config: TrainingConfig) -> None:
         limit = config.optimizer.average
 
-        def average(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
+        def average(averaged: Weights, current: Weights, count: Tensor | int) -> None:
             # A short memory at first: else the random first weights would stay for long.
             decay = min(limit, (1 + float(count)) / (10 + float(count)))
-            return torch.lerp(current, averaged, decay)
+            get_ema_multi_avg_fn(decay)(averaged, current, count)
 
-        super().__init__(avg_fn=average)
+        super().__init__(multi_avg_fn=average)
 
 
 class Report(Callback):
