@@ -108,7 +108,7 @@ class Average(WeightAveraging):
         def average(averaged: Weights, current: Weights, count: Tensor | int) -> None:
             # A short memory at first: else the random first weights would stay for long.
             decay = min(limit, (1 + float(count)) / (10 + float(count)))
-            get_ema_multi_avg_fn(decay)(averaged, current, count)
+            get_ema_multi_avg_fn(decay)(averaged, current, count)  # type: ignore[no-untyped-call]
 
         super().__init__(multi_avg_fn=average)
 
