@@ -83,9 +83,18 @@ def exposure(
     The geometric mean runs over the luminance of 16x16 blocks rather than of pixels, because the
     logarithm of a noisy pixel is biased by its noise.
     """
+    return block_exposure(block_luminance(color, block), black, grey)
+
+
+def block_luminance(color: Tensor, block: int = EXPOSURE_BLOCK) -> Tensor:
+    """Mean luminance of the blocks of an image [B,3,H,W] -> [B,1,h,w]."""
     luminance = finite(color).mean(dim=1, keepdim=True).clamp(min=0.0)
     sides = [min(block, size) for size in luminance.shape[-2:]]
-    blocks = functional.avg_pool2d(luminance, sides, ceil_mode=True)
+    return functional.avg_pool2d(luminance, sides, ceil_mode=True)
+
+
+def block_exposure(blocks: Tensor, black: float = BLACK, grey: float = MIDDLE_GREY) -> Tensor:
+    """The `exposure` [B,1,1,1] of an image whose blocks have these luminances [B,1,h,w]."""
     lit = blocks > black
     logs = torch.where(lit, blocks.clamp(min=black).log(), 0.0).sum(dim=(1, 2, 3), keepdim=True)
     count = lit.sum(dim=(1, 2, 3), keepdim=True)

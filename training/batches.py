@@ -144,7 +144,7 @@ class Batches(IterableDataset[Patches]):
         self.seed = seed
         self.start = start
         self._corners: dict[Path, Corners] = {}
-        self._gains: dict[tuple[object, ...], float] = {}
+        self._blocks: dict[tuple[Path, str], Tensor] = {}
 
     def __iter__(self) -> Iterator[Patches]:
         worker = get_worker_info()
@@ -245,13 +245,21 @@ class Batches(IterableDataset[Patches]):
     def _gain(self, view: View, buffers: list[str]) -> float:
         """Exposure of the whole noisy image, as at inference; not of the patch, not of the clean.
 
-        Kept, because it costs as much as everything else about a patch.
+        From the blocks of every buffer, which are kept: to read whole images costs more than
+        everything else about a patch.
         """
-        key = (view.path, *buffers)
-        if key not in self._gains:
-            color = torch.from_numpy(view.color(buffers))[None]
-            self._gains[key] = float(features.exposure(color))
-        return self._gains[key]
+        counts = [view.spp[name] for name in buffers]
+        blocks = [self._blocks_of(view, name) for name in buffers]
+        total = sum(count * each for count, each in zip(counts, blocks, strict=True))
+        return float(features.block_exposure(torch.as_tensor(total) / sum(counts)))
+
+    def _blocks_of(self, view: View, buffer: str) -> Tensor:
+        """Mean luminance of the blocks of one buffer [1,1,h,w]."""
+        key = (view.path, buffer)
+        if key not in self._blocks:
+            color = torch.from_numpy(view.color([buffer]))[None]
+            self._blocks[key] = features.block_luminance(color)
+        return self._blocks[key]
 
     def _place(self, view: View, generator: np.random.Generator) -> tuple[slice, slice]:
         size = self.config.crop

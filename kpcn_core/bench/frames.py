@@ -9,13 +9,14 @@ STEP = (3.3, -1.7)  # x and y of the motion from each frame to the next, pixels
 SAMPLES = 16
 
 
-def synthetic(height: int, width: int, layers: int = 0) -> Frame:
+def synthetic(height: int, width: int, layers: int = 0, emission: bool = True) -> Frame:
     """A noisy frame with every AOV that the encoder "kpcn" and restoration read, and motion.
 
     Args:
         height: pixels.
         width: pixels.
         layers: how many further ones it has, three channels each; see `like`.
+        emission: whether that is a component by itself; else the frame has no specular layer.
     """
     random = np.random.default_rng(0)
     aovs = {name: random.random((3, height, width), np.float32) for name in COLORS}
@@ -27,6 +28,8 @@ def synthetic(height: int, width: int, layers: int = 0) -> Frame:
     moving = {"forward": _vectors(height, width, 1), "backward": _vectors(height, width, -1)}
     count = {"sample_count": np.full((1, height, width), SAMPLES, np.float32)}
     further = {name: random.random((3, height, width), np.float32) for name in like(layers)}
+    if not emission:
+        del aovs["specular"]
     return Frame(aovs | noise | count | moving, layers=further)
 
 

@@ -30,7 +30,7 @@ class Plan:
         sweeps: of `sweep.SWEEPS`; of the first denoiser.
         cpu_time: CPU seconds instead of wall time.
         files: whether also from EXR to EXR.
-        only_denoised: see `Case`, like frames.
+        only_denoised: see `Case`, like frames and emission.
     """
 
     size: tuple[int, int]
@@ -44,12 +44,13 @@ class Plan:
     files: bool = True
     only_denoised: bool = False
     frames: int = FRAMES
+    emission: bool = True
 
     def case(self, denoiser: Denoiser) -> Case:
         """What of a denoiser is measured."""
         return Case(
             denoiser, *self.size, self.window, self.layers, self.max_memory, self.only_denoised,
-            self.frames,
+            self.frames, self.emission,
         )  # fmt: skip
 
 

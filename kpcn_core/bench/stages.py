@@ -27,6 +27,7 @@ from kpcn_core.model.temporal import Context
 from kpcn_core.prepared import motion_of, prepare
 from kpcn_core.sequence_denoiser import SequenceDenoiser
 from kpcn_core.settings import DEFAULT_MEMORY, HIGH, NORMAL, Settings
+from kpcn_core.transfer import staged
 
 STEEP = 2.0  # the other lambda
 DENOISE, ANOTHER_LAMBDA, THROUGH = "denoise", "another lambda", "EXR to EXR"
@@ -69,6 +70,7 @@ class Case:
         max_memory: see `Settings`.
         only_denoised: whether files are written without their other layers.
         frames: of the sequence; 0 for none.
+        emission: see `synthetic`.
     """
 
     denoiser: Denoiser
@@ -79,11 +81,13 @@ class Case:
     max_memory: int = DEFAULT_MEMORY
     only_denoised: bool = False
     frames: int = FRAMES
+    emission: bool = True
 
     @cached_property
     def frame(self) -> Frame:
-        """One of the frames; all are alike."""
-        return synthetic(self.height, self.width, self.layers)
+        """One of the frames, where its device fetches it; all are alike."""
+        frame = synthetic(self.height, self.width, self.layers, self.emission)
+        return staged(frame, self.denoiser.device)
 
     @property
     def settings(self) -> Settings:

@@ -105,12 +105,20 @@ def reconstruct(
         for name in names:
             here = centre[name]
             shares = [here] if around is None else [here, around[scale][name]]
-            filtered = renormalized(together(shares).sums)
-            coarser = joined.get(name)
-            joined[name] = (
-                filtered if coarser is None else network.join(filtered, coarser, joins.get(name))
-            )
+            sums = together(shares).sums
+            joined[name] = _joined(network, sums, joined.get(name), joins.get(name))
     return {name: without_mask(image) for name, image in joined.items()}
+
+
+def _joined(
+    network: Network, sums: Tensor, coarser: Tensor | None, logits: Tensor | None
+) -> Tensor:
+    """Sums with their weights as an image with its mask, and that with the coarser scale's."""
+    if coarser is None:
+        return renormalized(sums)
+    if logits is not None and streamed.usable(sums):
+        return streamed.join(sums, coarser, logits)
+    return network.join(renormalized(sums), coarser, logits)
 
 
 def _shares_in_place(

@@ -71,3 +71,10 @@ def shares(
         name: fused.share(*layers[name], image, motion, origin, base=base)
         for name, image in images.items()
     }
+
+
+def join(sums: Tensor, coarser: Tensor, logits: Tensor) -> Tensor:
+    """What `Network.join` of a U-Net makes of `renormalized` sums [B,C+1,H,W]; see there."""
+    from kpcn_core.ops import fused_join
+
+    return fused_join.joined(sums, coarser, logits)
