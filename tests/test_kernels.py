@@ -7,6 +7,7 @@ from torch.nn import functional
 from torch.testing import assert_close
 
 from kpcn_core.model.kernels import KernelPredictor
+from kpcn_core.ops import kernels
 from kpcn_core.ops.kernels import (
     apply_kernels,
     normalized,
@@ -39,6 +40,21 @@ def test_matches_the_float64_twin_with_masked_pixels(generator: torch.Generator)
     logits = 4 * torch.randn(2, 25, 9, 7, dtype=torch.float64, generator=generator)
     valid = (torch.rand(2, 1, 9, 7, generator=generator) > 0.3).double()
     assert_close(apply_kernels(radiance, logits, valid), unfolded(radiance, logits, valid))
+
+
+def test_taps_laid_out_at_once_are_the_same_with_the_same_gradient(
+    generator: torch.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = torch.rand(3, 4, 9, 7, dtype=torch.float64, generator=generator)
+    weights = torch.rand(3, 25, 9, 7, dtype=torch.float64, generator=generator, requires_grad=True)
+    towards = torch.rand(3, 4, 9, 7, dtype=torch.float64, generator=generator)
+    sums = weighted_sum(image, weights)
+    (slope,) = torch.autograd.grad(sums, weights, towards)
+    monkeypatch.setattr(kernels, "TAP_BY_TAP", ())
+    monkeypatch.setattr(kernels, "TAPS_AT_ONCE", 50)  # two images of the three
+    at_once = weighted_sum(image, weights)
+    assert_close(at_once, sums)
+    assert_close(torch.autograd.grad(at_once, weights, towards)[0], slope)
 
 
 def test_weighted_sums_match_the_float64_twin_and_are_not_normalized(

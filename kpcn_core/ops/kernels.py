@@ -12,6 +12,8 @@ from torch.nn import functional
 # The least weight that a tap can have beside the largest, so that the weights of a pixel whose
 # preferred neighbours are all masked out still sum to a normal float32: exp(-60) = 9e-27.
 LOGIT_RANGE = 60.0
+# Devices that add tap by tap; the others lay taps out at once.
+TAP_BY_TAP = ("cpu",)
 # Images times taps that are laid out at once on a GPU: patches of 128 x 128 take about a gigabyte.
 TAPS_AT_ONCE = 4096
 
@@ -98,7 +100,7 @@ class _WeightedSum(torch.autograd.Function):
         """Image [B,C,H,W], weights [B,k*k,H,W] -> [B,C,H,W]."""
         padded = functional.pad(image, [size // 2] * 4)
         ctx.save_for_backward(padded, weights)
-        if image.device.type != "cpu":
+        if image.device.type not in TAP_BY_TAP:
             parts = zip(_parts(padded, size), _parts(weights, size), strict=True)
             return torch.cat([(_laid_out(one, size) * part[:, None]).sum(2) for one, part in parts])
         total = torch.zeros_like(image)
@@ -112,7 +114,7 @@ class _WeightedSum(torch.autograd.Function):
         """Only the weights are learned; the image is data."""
         padded, weights = ctx.saved_tensors
         size = math.isqrt(weights.shape[1])
-        if padded.device.type != "cpu":
+        if padded.device.type not in TAP_BY_TAP:
             parts = zip(_parts(padded, size), _parts(gradient, size), strict=True)
             found = [(_laid_out(one, size) * part[:, :, None]).sum(1) for one, part in parts]
             return None, torch.cat(found), None
