@@ -20,7 +20,7 @@ from kpcn_core.denoiser import Denoiser
 from kpcn_core.frame import Frame, Pixels
 from kpcn_core.model import peak, streamed
 from kpcn_core.model.network import Network
-from kpcn_core.ops import fused
+from kpcn_core.ops import fused, fused_join
 from kpcn_core.prepared import Prepared
 from kpcn_core.settings import Settings
 from training import config
@@ -28,6 +28,7 @@ from training import config
 META = torch.device("meta")
 SIZE = (192, 256)
 PIXELS = SIZE[0] * SIZE[1]
+PAINTED = np.full(SIZE, 2.0, np.float32)  # takes more than one number for the whole frame
 CLOSE = 1.45  # times what is held, at most
 
 pytest.importorskip("triton", reason="Triton is not installed: pip install 'kpcn[fused]'")
@@ -88,6 +89,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(composite, "fetched", fetched)
     monkeypatch.setattr(streamed, "usable", lambda image: not torch.is_grad_enabled())
     monkeypatch.setattr(fused, "_launch", lambda *_: None)
+    monkeypatch.setattr(fused_join, "_launch", lambda *_: None)
 
 
 @pytest.fixture(scope="module", params=["compact-specialization", "compact-pixels", "paper"])
@@ -113,8 +115,9 @@ def alone(denoiser: Denoiser, frame: Frame, layers: int, monkeypatch: pytest.Mon
     how, held = settings(layers), Held()
     with held:
         denoiser.denoise(
-            frame, like=how.like, encoder=how.encoder, max_memory=how.max_memory, asymmetry=2.0
-        )
+            frame, like=how.like, encoder=how.encoder, max_memory=how.max_memory,
+            asymmetry=PAINTED,
+        )  # fmt: skip
     return held.beside
 
 
@@ -124,7 +127,7 @@ def windowed(denoiser: Denoiser, frame: Frame, layers: int, frames: int) -> floa
     with held:
         window = denoiser.window([denoiser.encode(frame, how)] * frames, frames // 2)
         held.begin()
-        denoiser.render(window, how, asymmetry=2.0)
+        denoiser.render(window, how, asymmetry=PAINTED)
     return held.beside
 
 

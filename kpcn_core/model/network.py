@@ -17,7 +17,12 @@ from kpcn_core.model.encoder import Encoder
 from kpcn_core.model.kernels import KernelLayer, KernelPredictor, layer_logits
 from kpcn_core.model.multiscale import ScaleWeight
 from kpcn_core.model.residual import ResidualStack
-from kpcn_core.model.specialization import KernelPowers, Specialization, SpecializationBlock
+from kpcn_core.model.specialization import (
+    KernelPowers,
+    Specialization,
+    SpecializationBlock,
+    is_one_number,
+)
 from kpcn_core.model.temporal import Context, TemporalFeatures
 from kpcn_core.model.unet import UNet
 from kpcn_core.ops.kernels import with_mask, without_mask
@@ -432,6 +437,14 @@ def _steered(
 ) -> dict[str, KernelLayer]:
     """Layers whose logits have log(lambda) [B,1,H,W] times their powers added."""
     full = next(iter(layers.values())).features
+    if len(slope) == 1 and is_one_number(slope):
+        number = slope[0, 0, 0, 0]
+        return {
+            name: KernelLayer(
+                full, layers[name].weight + number * weight, layers[name].bias + number * bias
+            )
+            for name, (weight, bias) in powers.items()
+        }
     slope = slope.to(full.dtype)
     wider = torch.cat([full, slope * full, slope], dim=1)
     return {

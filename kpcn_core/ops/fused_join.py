@@ -33,10 +33,16 @@ def joined(sums: Tensor, coarse: Tensor, logits: Tensor) -> Tensor:
     if logits.shape != (batch, JOIN_LOGITS, height, width):
         raise ValueError(f"logits are {list(logits.shape)}, beside sums of {list(sums.shape)}")
     result = torch.empty_like(sums)
-    blocks = low_height * low_width
+    _launch(sums, coarse, logits, result)
+    return result
+
+
+def _launch(sums: Tensor, coarse: Tensor, logits: Tensor, result: Tensor) -> None:
+    """One pass over all blocks; `result` is filled."""
+    batch, channels, height, width = coarse.shape
+    # Triton launches on the current device, which need not be the tensors'.
     with torch.cuda.device_of(sums):  # type: ignore[no-untyped-call]
-        join_kernel[(triton.cdiv(blocks, TILE), batch)](
-            sums, coarse, logits, result, low_height, low_width,
+        join_kernel[(triton.cdiv(height * width, TILE), batch)](
+            sums, coarse, logits, result, height, width,
             CHANNELS=channels - 1, LOGITS=JOIN_LOGITS, TILE=TILE,
         )  # fmt: skip
-    return result
