@@ -92,7 +92,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fused_join, "_launch", lambda *_: None)
 
 
-@pytest.fixture(scope="module", params=["compact-specialization", "compact-pixels", "paper"])
+@pytest.fixture(scope="module", params=["compact-specialization", "paper"])
 def network(request: pytest.FixtureRequest) -> Iterator[Network]:
     with META:
         yield Network(config.load(request.param).network)
