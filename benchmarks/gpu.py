@@ -304,15 +304,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     options.output.mkdir(parents=True, exist_ok=True)
     scope = smoke(options.device) if options.smoke else Scope(options.device)
+    every = list(steps(scope))
+    chosen = [step for step in every if options.only is None or step.name in options.only]
+    unknown = sorted(set(options.only or ()) - {step.name for step in every})
+    if unknown:
+        known = ", ".join(repr(step.name) for step in every)
+        parser.error(f"--only {', '.join(unknown)}: there is no such step; there are {known}")
     # Not of the GPU, which only the steps may touch.
     origin = provenance.collect("benchmarks.gpu", torch.device("cpu"), ("triton", "pyoidn"))
     asked = asdict(scope) | {"frames": [path.name for path in scope.frames]}
     done: dict[str, Result] = {}
     found: Result = {"provenance": origin, "scope": asked, "steps": done}
     last = time.monotonic() + 60 * options.minutes
-    for step in steps(scope):
-        if options.only and step.name not in options.only:
-            continue
+    for step in chosen:
         left = last - time.monotonic()
         print(f"{step.name} …", flush=True)
         log = options.output / f"{step.name.replace(', ', '-').replace(' ', '-')}.log"

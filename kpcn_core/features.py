@@ -65,11 +65,6 @@ class Component:
             self.name, self.radiance[..., rows, columns], variance, self.valid[..., rows, columns]
         )
 
-    def to(self, device: torch.device) -> "Component":
-        """The same on a device."""
-        variance = None if self.variance is None else self.variance.to(device)
-        return Component(self.name, self.radiance.to(device), variance, self.valid.to(device))
-
 
 # TorchScript, which `export` compiles some of these functions with, knows no globals; hence the
 # constants among the parameters.

@@ -69,14 +69,11 @@ def join_kernel(
         side = row * low_width + beside
         upper = above * low_width + column
         diagonal = above * low_width + beside
-        mask_plane = coarse + CHANNELS * low_plane
-        weights = (
-            first * tl.load(mask_plane + nearest, mask=there, other=0.0)
-            + second * tl.load(mask_plane + side, mask=there, other=0.0)
-            + third * tl.load(mask_plane + upper, mask=there, other=0.0)
-            + fourth * tl.load(mask_plane + diagonal, mask=there, other=0.0)
-            + fifth * low_mask
-        ) / total
+        weights = _mixed(
+            coarse + CHANNELS * low_plane, nearest, side, upper, diagonal,
+            first, second, third, fourth, there,
+        )  # fmt: skip
+        weights = (weights + fifth * low_mask) / total
         joined = tl.where(weights > 0, 1.0, 0.0)
         share = 1 / (total * tl.where(weights > 0, weights, 1.0))
         for channel in tl.static_range(CHANNELS):
@@ -89,14 +86,22 @@ def join_kernel(
             low = low / tl.maximum(known, 1.0)
             own = tl.load(sums + channel * plane + at, mask=there, other=0.0)
             own = own / tl.where(own_weight > 0, own_weight, 1.0)
-            source = coarse + channel * low_plane
-            mixed = (
-                first * tl.load(source + nearest, mask=there, other=0.0)
-                + second * tl.load(source + side, mask=there, other=0.0)
-                + third * tl.load(source + upper, mask=there, other=0.0)
-                + fourth * tl.load(source + diagonal, mask=there, other=0.0)
-                + fifth * low
-            )
+            mixed = _mixed(
+                coarse + channel * low_plane, nearest, side, upper, diagonal,
+                first, second, third, fourth, there,
+            )  # fmt: skip
+            mixed += fifth * low
             found = mixed * share + detail * (own - low) * own_mask
             tl.store(result + channel * plane + at, found, mask=there)
         tl.store(result + CHANNELS * plane + at, joined, mask=there)
+
+
+@triton.jit
+def _mixed(
+    plane, nearest, side, upper, diagonal, first, second, third, fourth, there,
+):  # fmt: skip
+    """Four pixels of a plane, weighted."""
+    found = first * tl.load(plane + nearest, mask=there, other=0.0)
+    found += second * tl.load(plane + side, mask=there, other=0.0)
+    found += third * tl.load(plane + upper, mask=there, other=0.0)
+    return found + fourth * tl.load(plane + diagonal, mask=there, other=0.0)
