@@ -192,6 +192,7 @@ def write_frame(
     overwrite: bool = False,
     half: bool = False,
     layers: Mapping[str, Pixels] | None = None,
+    others: Mapping[str, NDArray[np.generic]] | None = None,
 ) -> None:
     """Write all AOVs of a frame to a new file in our own layout; it appears whole or not at all.
 
@@ -201,6 +202,7 @@ def write_frame(
         overwrite: replace an existing file.
         half: 16 bits for all but depth, sample count and motion.
         layers: further layers by name, [1,H,W] or [3,H,W]; always 32 bits.
+        others: further channels [H,W] by their full name, in their own type.
 
     Raises:
         UnwritableFile: the target cannot be written.
@@ -214,7 +216,7 @@ def write_frame(
         "dataWindow": _corners(data),
         "displayWindow": _corners(frame.display or data),
     }
-    channels: dict[str, NDArray[np.generic]] = {**layer_channels(layers or {})}
+    channels: dict[str, NDArray[np.generic]] = {**layer_channels(layers or {}), **(others or {})}
     for name, pixels in frame.aovs.items():
         aov = AOVS[name]
         small = half and name not in FULL

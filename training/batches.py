@@ -177,7 +177,8 @@ class Batches(IterableDataset[Patches]):
         offsets = self._offsets(generator)
         chosen = [views[index] for index in generator.integers(len(views), size=self.config.size)]
         # All are drawn, so that no part depends on how many there are.
-        draws = [self._draw(view, generator) for view in chosen]
+        variances = any(plane.endswith("_variance") for plane in planes)
+        draws = [self._draw(view, view.fewest(variances), generator) for view in chosen]
         mine = len(draws) // parts
         patches = [self._patch(draw, offsets) for draw in draws[part * mine : (part + 1) * mine]]
         merged = split and generator.random() < MERGED
@@ -207,9 +208,9 @@ class Batches(IterableDataset[Patches]):
             before = reach
         return list(range(-before, after + 1))
 
-    def _draw(self, view: View, generator: np.random.Generator) -> "_Draw":
+    def _draw(self, view: View, fewest: int, generator: np.random.Generator) -> "_Draw":
         """What is random about a patch of a view."""
-        buffers = choose_buffers(self._counts(view), generator)
+        buffers = choose_buffers(self._counts(view), generator, fewest)
         place = self._place(view, generator)
         vary = Variation.random(generator)
         error = 2 ** generator.uniform(-self.config.exposure_error, self.config.exposure_error)
@@ -287,15 +288,18 @@ class Batches(IterableDataset[Patches]):
         return views
 
 
-def choose_buffers(spp: Mapping[str, int], generator: np.random.Generator) -> list[str]:
+def choose_buffers(
+    spp: Mapping[str, int], generator: np.random.Generator, fewest: int = 1
+) -> list[str]:
     """A random set of buffers whose samples add up to about 2^U: as many noisy as clean inputs."""
-    lowest, highest = np.log2([min(spp.values()), sum(spp.values())])
+    smallest = sorted(spp, key=lambda name: spp[name])[:fewest]
+    lowest, highest = np.log2([sum(spp[name] for name in smallest), sum(spp.values())])
     wanted = 2 ** generator.uniform(lowest, highest)
     chosen: list[str] = []
     for name in generator.permutation(list(spp)).tolist():
         if sum(spp[other] for other in chosen) + spp[name] <= wanted:
             chosen.append(name)
-    return sorted(chosen) or [min(spp, key=lambda name: spp[name])]
+    return sorted(chosen if len(chosen) >= fewest else smallest)
 
 
 def nearest_buffers(spp: Mapping[str, int], wanted: int) -> list[str]:

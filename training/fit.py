@@ -148,11 +148,12 @@ def held_out(mixture: Mixture, config: TrainingConfig) -> list[Sample]:
     found: list[Sample] = []
     for dataset in mixture.datasets:
         views = [view for view in dataset.validation if view.reach >= batches.reach]
-        readable = [view for view in views if reader(encoders, view)]
-        found += validation.samples(
+        readable = [view for view in views if reader(encoders, view.aov_names)]
+        chosen = validation.samples(
             readable[: run.validation_views], run.validation_spp, batches.reach, batches.future,
             dataset.name if several else "",
         )  # fmt: skip
+        found += [sample for sample in chosen if reader(encoders, sample.given)]
     return found
 
 

@@ -119,9 +119,9 @@ def lacking(planes: Iterable[str], aovs: frozenset[str]) -> list[str]:
     return sorted(wanted - features.available_planes(aovs, features.reads_split(wanted)))
 
 
-def reader(encoders: Mapping[str, Sequence[str]], view: View) -> str | None:
-    """The first of some encoders, each with its planes, that can read a view; None if none can."""
-    return next((name for name in encoders if not lacking(encoders[name], view.aov_names)), None)
+def reader(encoders: Mapping[str, Sequence[str]], aovs: frozenset[str]) -> str | None:
+    """The first of some encoders, each with its planes, that can read AOVs; None if none can."""
+    return next((name for name in encoders if not lacking(encoders[name], aovs)), None)
 
 
 def _unread(encoder: str, planes: set[str], dataset: Dataset) -> str:

@@ -26,7 +26,7 @@ from kpcn_core.model.specialization import MAX_ASYMMETRY
 from training.augmentation import Aovs
 from training.batches import choose_buffers
 from training.config import PairConfig
-from training.mixture import lacking
+from training.mixture import lacking, reader
 from training.views import REFERENCE, View
 
 ALL = slice(None)
@@ -101,11 +101,13 @@ class Pairs:
 
     def _draw(self, view: View, generator: np.random.Generator) -> Pair:
         """A noisy image of random sample count, source and lambda."""
-        buffers = choose_buffers(view.spp, generator)
+        known = self.denoiser.network.config.encoders
+        alone = reader(known, view.given([next(iter(view.spp))]))
+        buffers = choose_buffers(view.spp, generator, view.fewest(variances=alone is None))
         encoders = {
             name: planes
-            for name, planes in self.denoiser.network.config.encoders.items()
-            if not lacking(planes, view.aov_names)
+            for name, planes in known.items()
+            if not lacking(planes, view.given(buffers))
         }
         encoder = str(generator.choice(list(encoders), p=_shares(self.config.shares, encoders)))
         noisy = Frame(_read_by(encoders[encoder], view.aovs(buffers)))

@@ -132,7 +132,7 @@ class Stage(BaseStage[Batch]):
 
     def encoder_of(self, sample: Sample) -> str:
         """The encoder that validation reads an image with: the first trained one that can."""
-        found = reader(trained_planes(self.config), sample.view)
+        found = reader(trained_planes(self.config), sample.given)
         assert found is not None  # images that none can read are not validated with
         return found
 

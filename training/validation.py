@@ -47,6 +47,11 @@ class Sample(NamedTuple):
         return f"{label}-{window}"
 
     @property
+    def given(self) -> frozenset[str]:
+        """The AOVs of the noisy image."""
+        return self.view.given(self.buffers)
+
+    @property
     def spp(self) -> int:
         """Samples per pixel of the noisy image."""
         return sum(self.view.spp[name] for name in self.buffers)
@@ -182,10 +187,10 @@ def encoder_of(network: Network | DirectNetwork, sample: Sample, wanted: str = "
     """
     known = network.config.encoders
     asked = {wanted: known[wanted]} if wanted in known else known
-    found = reader(asked, sample.view)
+    found = reader(asked, sample.given)
     if found is None or wanted not in ("", found):
         raise InvalidDataset(
-            f"{sample.view.path}: has {', '.join(sorted(sample.view.aov_names))}, from which "
+            f"{sample.view.path}: has {', '.join(sorted(sample.given))}, from which "
             f"encoder '{wanted or ', '.join(known)}' of this network cannot read all it needs. "
             f"Its encoders: {', '.join(known)}."
         )

@@ -26,6 +26,8 @@ from training.errors import InvalidDataset
 AOVS = ("color", "diffuse", "specular", "albedo", "normal")
 REFERENCE = "reference"
 MOTION = ("forward", "backward")
+# So many buffers have a spread that says how noisy they are, where their renderer does not.
+PARTS = 3
 # Relative to the values of the array; half precision rounds by 0.0005 unless values are too small.
 HALF_TOLERANCE = 1e-3
 
@@ -136,14 +138,22 @@ class View:
 
     @property
     def aov_names(self) -> frozenset[str]:
-        """AOVs that its noisy images have, with their `*_mse` twins."""
-        twins = [f"{aov}_mse" for aov in self._present] if self.has_variance else []
-        return frozenset([*self._present, *twins])
+        """AOVs that all its noisy buffers together have, with their `*_mse` twins."""
+        return self.given(list(self.spp))
 
     @property
     def has_variance(self) -> bool:
-        """Whether its noisy buffers say how noisy they are."""
+        """Whether each of its noisy buffers says by itself how noisy it is."""
         return self._has_variance(list(self.spp))
+
+    def given(self, buffers: Sequence[str]) -> frozenset[str]:
+        """AOVs that `aovs` gives of these buffers."""
+        known = self._has_variance(buffers) or self._spreads(buffers)
+        return frozenset([*self._present, *(f"{aov}_mse" for aov in self._present if known)])
+
+    def fewest(self, variances: bool) -> int:
+        """How many buffers have to be merged, at least, by whoever reads variances or does not."""
+        return PARTS if variances and not self.has_variance else 1
 
     def color(self, buffers: Sequence[str]) -> Array:
         """Mean color of merged buffers, whole image [3,H,W]."""
@@ -172,8 +182,10 @@ class View:
 
         Returns:
             Each AOV that the view has and its `*_mse` twin (variance of the pixel mean), float32
-            [3,h,w]; no twins where the renderer gives no variance.
+            [3,h,w]. Where the renderer gives no variance, it is that of the spread of `PARTS` and
+            more buffers of a frame that stands alone, and of fewer there are no twins.
         """
+        spreads = self._spreads(buffers)
         buffers = [_prefix(offset) + name for name in buffers]
         counts = self._read(buffers, "count", rows, columns)
         total = counts.sum(axis=0)
@@ -182,12 +194,17 @@ class View:
             means = self._read(buffers, f"mean/{aov}", rows, columns)
             mean = _mean(means, counts)
             merged[aov] = mean
-            if not self._has_variance(buffers):
-                continue
-            spreads = self._read(buffers, f"spread/{aov}", rows, columns)
-            deviation = (spreads**2 + counts * (means - mean) ** 2).sum(axis=0)
-            merged[f"{aov}_mse"] = deviation / np.maximum(total * (total - 1), 1)
+            between = (counts * (means - mean) ** 2).sum(axis=0)
+            if self._has_variance(buffers):
+                within = (self._read(buffers, f"spread/{aov}", rows, columns) ** 2).sum(axis=0)
+                merged[f"{aov}_mse"] = (within + between) / np.maximum(total * (total - 1), 1)
+            elif spreads:
+                merged[f"{aov}_mse"] = between / ((len(buffers) - 1) * np.maximum(total, 1))
         return merged
+
+    def _spreads(self, buffers: Sequence[str]) -> bool:
+        """Not in windows, whose other frames have fewer buffers than the centre."""
+        return len(buffers) >= PARTS and not self.around
 
     def _has_variance(self, buffers: Sequence[str]) -> bool:
         return all(f"{name}/spread/color" in self._names for name in buffers)

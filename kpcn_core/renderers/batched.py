@@ -1,13 +1,12 @@
 """Variance for renderers that give none: from the spread of several renders."""
 
-from collections.abc import Sequence
-from functools import reduce
+from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
 from kpcn_core.renderers.base import (
     Accumulation,
-    Float64,
     PlacedRenderer,
     Progress,
     SamplingMap,
@@ -65,25 +64,27 @@ def shares(counts: SamplingMap, batches: int) -> list[SamplingMap]:
     return [(counts + np.uint32(index)) // np.uint32(batches) for index in range(batches)]
 
 
-def with_spread(parts: Sequence[Accumulation]) -> Accumulation:
+def with_spread(parts: Iterable[Accumulation]) -> Accumulation:
     """Renders together; AOVs without a variance get it from the spread of the renders.
 
     With n_i samples of variance s² each, Σ n_i (m_i - m)² is (renders - 1) s² in expectation. The
     deviation of all n samples is (n - 1) s².
+
+    Args:
+        parts: at least one; one at a time is in memory, if they are made one by one.
     """
-    whole = reduce(Accumulation.merged, parts)
-    unknown = whole.mean.keys() - whole.deviation.keys()
-    found = {aov: _deviation(parts, whole, aov) for aov in sorted(unknown)}
-    return Accumulation(
-        whole.count, whole.mean, {**whole.deviation, **found}, whole.closest, whole.source
-    )
-
-
-def _deviation(parts: Sequence[Accumulation], whole: Accumulation, aov: str) -> Float64:
-    between = np.zeros_like(whole.mean[aov])
+    whole: Accumulation | None = None
+    renders, unknown = np.zeros(1, np.int64), set[str]()
     for part in parts:
-        between += part.count * np.square(part.mean[aov] - whole.mean[aov])
-    renders = np.sum([part.count > 0 for part in parts], axis=0)
+        if whole is None:
+            unknown = part.mean.keys() - part.deviation.keys()
+        # Merged as if each render were without noise, they differ by what lies between them.
+        still = {aov: np.zeros_like(part.mean[aov]) for aov in unknown & part.mean.keys()}
+        part = replace(part, deviation={**part.deviation, **still})
+        whole = part if whole is None else whole.merged(part)
+        renders = renders + (part.count > 0)
+    assert whole is not None
     samples = whole.count.astype(np.float64)
-    deviation: Float64 = between / np.maximum(renders - 1, 1) * np.maximum(samples - 1, 0)
-    return deviation
+    share = np.maximum(samples - 1, 0) / np.maximum(renders - 1, 1)
+    found = {aov: whole.deviation[aov] * share for aov in sorted(unknown)}
+    return replace(whole, deviation={**whole.deviation, **found})

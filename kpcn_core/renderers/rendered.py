@@ -60,7 +60,7 @@ def _sampled(frame: Frame, aov: str, count: SamplingMap) -> Float64:
     if bad:
         raise InvalidPixels(
             f"{frame.label}: {bad} of {count.size} pixels of '{aov}' are NaN or Inf. They would "
-            f"spoil all passes together, so this pass is not used. Mend the scene, then --resume."
+            f"spoil all renders together, so this one is not used. Mend the scene, render again."
         )
     return pixels
 

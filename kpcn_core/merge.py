@@ -1,0 +1,154 @@
+"""Several renders of one frame -> one frame that knows how noisy it is.
+
+Renderers such as Cycles give no variance. Renders of the same frame that differ in their seed do:
+their mean has the samples of all, and their spread says how noisy it is.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kpcn_core import exr
+from kpcn_core.aov import AOVS
+from kpcn_core.errors import InvalidPixels, MissingAov
+from kpcn_core.exr_file import converted, open_file, window
+from kpcn_core.frame import Frame
+from kpcn_core.layer import Channel, split
+from kpcn_core.renderers.base import Accumulation, Float64, SamplingMap
+from kpcn_core.renderers.batched import with_spread
+from kpcn_core.renderers.rendered import accumulated
+
+log = logging.getLogger(__name__)
+
+# Layers of numbers whose mean means nothing.
+IDENTITIES = ("*crypto*", "*index*", "*id")
+
+# The channels of our own layout.
+OURS = {f"{aov.layer}.{suffix}".lstrip(".") for aov in AOVS.values() for suffix in aov.suffixes}
+
+Planes = dict[str, NDArray[np.generic]]
+
+
+def merged(
+    paths: Sequence[Path],
+    source: str = "auto",
+    layers: Mapping[str, str] | None = None,
+    spp: int = 1,
+    keep: Sequence[str] = IDENTITIES,
+) -> tuple[Frame, Planes]:
+    """Renders of one frame, each with a seed of its own, as one.
+
+    Args:
+        paths: at least two; of four or more the spread is known well enough.
+        source: see `exr.read`.
+        layers: AOV name to the layer it is read from.
+        spp: samples per pixel of each, if the files do not say; 1 counts renders instead.
+        keep: patterns of layers that are those of the first render, not means.
+
+    Returns:
+        The frame: AOVs as means over all samples with their `*_mse` twins, depth and motion of the
+        nearest sample, the sum of the samples. And all other channels of the first file with the
+        same data window, by name: means in their own type; integers, and what `keep` names, as in
+        the first render.
+
+    Raises:
+        InvalidPixels: they differ in size, two are the same image, or one has NaN or Inf.
+        MissingAov: they differ in their layers.
+        UnreadableFile: see `exr.read`.
+    """
+    first = exr.read(paths[0], source, layers)
+    others = _Others(first, keep)
+
+    def renders() -> Iterator[Accumulation]:
+        for path in paths:
+            frame = first if path == paths[0] else exr.read(path, source, layers)
+            _check(frame, first)
+            part = accumulated(frame, np.full(frame.size, spp, np.uint32))
+            others.add(path, part.count)
+            yield part
+
+    frame = with_spread(renders()).frame()
+    metadata = {**first.metadata, "renders": len(paths)}
+    whole = replace(frame, display=first.display, origin=first.origin, metadata=metadata)
+    return whole, others.planes()
+
+
+def _check(frame: Frame, first: Frame) -> None:
+    if frame.data != first.data:
+        raise InvalidPixels(
+            f"{frame.label}: expected the data window of {first.label}, {first.data}; it has "
+            f"{frame.data}. Merge renders of the same frame."
+        )
+    if frame is not first and np.array_equal(frame["color"], first["color"]):
+        raise InvalidPixels(
+            f"{frame.label}: the same image as {first.label}, as if there were no noise. Render "
+            f"each with a seed of its own."
+        )
+
+
+class _Others:
+    """The channels that are no AOVs: means over the renders, or the first render's.
+
+    Args:
+        first: the first render, read from a file.
+        keep: see `merged`.
+    """
+
+    def __init__(self, first: Frame, keep: Sequence[str]) -> None:
+        assert first.path is not None
+        self._first = first.path
+        self._means: dict[Channel, Float64] = {}
+        self._samples: Float64 = np.zeros(first.size)
+        self._kept: Planes = {}
+        self._types: dict[Channel, tuple[str, np.dtype[np.generic]]] = {}
+        read = {channel for channels in first.channels.values() for channel in channels}
+        for index, part in enumerate(open_file(first.path).parts):
+            if window(part.header, "dataWindow") != first.data:
+                log.warning("%s: part '%s' has another window: left out", first.path, part.name())
+                continue
+            for name, channel in part.channels.items():
+                if Channel(index, name) in read:
+                    continue
+                called = name if index == 0 or split(name)[0] else f"{part.name()}.{name}"
+                if channel.pixels.dtype.kind == "f" and not _fits(called, keep):
+                    self._types[Channel(index, name)] = called, channel.pixels.dtype
+                else:
+                    self._kept[called] = channel.pixels
+
+    def add(self, path: Path, count: SamplingMap) -> None:
+        """Take a render of so many samples [H,W] into the means."""
+        if not self._types:
+            return
+        parts = open_file(path).parts
+        self._samples += count
+        for channel in self._types:
+            there = channel.part < len(parts) and channel.name in parts[channel.part].channels
+            if not there:
+                raise MissingAov(
+                    f"{path}: no channel '{channel.name}', which {self._first} has. Render all "
+                    f"with the same layers, or take it from the first with --keep."
+                )
+            pixels = parts[channel.part].channels[channel.name].pixels.astype(np.float64)
+            self._means[channel] = self._means.get(channel, 0.0) + pixels * count
+
+    def planes(self) -> Planes:
+        """All of them by name; none is called like a channel of our own layout."""
+        planes = dict(self._kept)
+        for channel, (name, dtype) in self._types.items():
+            mean = self._means[channel] / np.maximum(self._samples, 1)
+            planes[name] = converted(mean.astype(np.float32), dtype)
+        taken = sorted(planes.keys() & OURS)
+        if taken:
+            log.warning("%s: left out, since AOVs are called so: %s", self._first, ", ".join(taken))
+        return {name: plane for name, plane in planes.items() if name not in OURS}
+
+
+def _fits(channel: str, patterns: Sequence[str]) -> bool:
+    """Whether the layer of a channel is called so."""
+    layer = (split(channel)[0] or channel).lower()
+    return any(fnmatchcase(layer, pattern.lower()) for pattern in patterns)
