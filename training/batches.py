@@ -332,10 +332,12 @@ class _Patch(NamedTuple):
 
 
 def _stacked(patches: Sequence[Aovs], merged: bool) -> dict[str, Tensor]:
-    """Patches as tensors [B,C,h,w]; merged as a renderer that has no layer of emission gives."""
-    aovs = {
-        name: torch.from_numpy(np.stack([patch[name] for patch in patches])) for name in patches[0]
-    }
+    """What patches have in common as tensors [B,C,h,w].
+
+    Merged as a renderer that has no layer of emission gives them.
+    """
+    names = [name for name in patches[0] if all(name in patch for patch in patches)]
+    aovs = {name: torch.from_numpy(np.stack([patch[name] for patch in patches])) for name in names}
     if merged:
         aovs.pop("specular", None)
     return aovs
