@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,51 +102,64 @@ class _Others:
 
     def __init__(self, first: Frame, keep: Sequence[str]) -> None:
         assert first.path is not None
-        self._first = first.path
-        self._means: dict[Channel, Float64] = {}
+        self._path, self._window = first.path, first.data
+        read = {channel for channels in first.channels.values() for channel in channels}
         self._samples: Float64 = np.zeros(first.size)
         self._kept: Planes = {}
-        self._types: dict[Channel, tuple[str, np.dtype[np.generic]]] = {}
-        read = {channel for channels in first.channels.values() for channel in channels}
-        for index, part in enumerate(open_file(first.path).parts):
-            if window(part.header, "dataWindow") != first.data:
-                log.warning("%s: part '%s' has another window: left out", first.path, part.name())
+        self._sums: dict[str, Float64] = {}
+        self._types: dict[str, np.dtype[np.generic]] = {}
+        for name, (channel, pixels) in self._channels(first.path).items():
+            if channel in read:
                 continue
-            for name, channel in part.channels.items():
-                if Channel(index, name) in read:
-                    continue
-                called = name if index == 0 or split(name)[0] else f"{part.name()}.{name}"
-                if channel.pixels.dtype.kind == "f" and not _fits(called, keep):
-                    self._types[Channel(index, name)] = called, channel.pixels.dtype
-                else:
-                    self._kept[called] = channel.pixels
+            if pixels.dtype.kind == "f" and not _fits(name, keep):
+                self._sums[name], self._types[name] = np.zeros(first.size), pixels.dtype
+            else:
+                self._kept[name] = pixels
 
     def add(self, path: Path, count: SamplingMap) -> None:
         """Take a render of so many samples [H,W] into the means."""
-        if not self._types:
+        if not self._sums:
             return
-        parts = open_file(path).parts
+        there = self._channels(path)
+        missing = sorted(self._sums.keys() - there.keys())
+        if missing:
+            raise MissingAov(
+                f"{path}: lacks channels that {self._path} has: {', '.join(missing)}. Render all "
+                f"with the same layers, or take these from the first with --keep."
+            )
         self._samples += count
-        for channel in self._types:
-            there = channel.part < len(parts) and channel.name in parts[channel.part].channels
-            if not there:
-                raise MissingAov(
-                    f"{path}: no channel '{channel.name}', which {self._first} has. Render all "
-                    f"with the same layers, or take it from the first with --keep."
-                )
-            pixels = parts[channel.part].channels[channel.name].pixels.astype(np.float64)
-            self._means[channel] = self._means.get(channel, 0.0) + pixels * count
+        for name, total in self._sums.items():
+            total += there[name].pixels.astype(np.float64) * count
 
     def planes(self) -> Planes:
         """All of them by name; none is called like a channel of our own layout."""
         planes = dict(self._kept)
-        for channel, (name, dtype) in self._types.items():
-            mean = self._means[channel] / np.maximum(self._samples, 1)
-            planes[name] = converted(mean.astype(np.float32), dtype)
+        for name, total in self._sums.items():
+            mean = (total / np.maximum(self._samples, 1)).astype(np.float32)
+            planes[name] = converted(mean, self._types[name])
         taken = sorted(planes.keys() & OURS)
         if taken:
-            log.warning("%s: left out, since AOVs are called so: %s", self._first, ", ".join(taken))
+            log.warning("%s: left out, since AOVs are called so: %s", self._path, ", ".join(taken))
         return {name: plane for name, plane in planes.items() if name not in OURS}
+
+    def _channels(self, path: Path) -> dict[str, "_Plane"]:
+        """Every channel by its name with its layer's; those of other windows do not fit."""
+        found = {}
+        for index, part in enumerate(open_file(path).parts):
+            if window(part.header, "dataWindow") != self._window:
+                log.warning("%s: part '%s' has another window: left out", path, part.name())
+                continue
+            for name, channel in part.channels.items():
+                called = name if index == 0 or split(name)[0] else f"{part.name()}.{name}"
+                found[called] = _Plane(Channel(index, name), channel.pixels)
+        return found
+
+
+class _Plane(NamedTuple):
+    """A channel and its pixels [H,W]."""
+
+    channel: Channel
+    pixels: NDArray[np.generic]
 
 
 def _fits(channel: str, patterns: Sequence[str]) -> bool:

@@ -234,6 +234,14 @@ def test_sample_counts_are_spread_over_all_magnitudes() -> None:
     assert (shares > 0.08).all()
 
 
+def test_where_several_buffers_are_needed_there_are() -> None:
+    generator = np.random.default_rng(0)
+    chosen = [choose_buffers(SPP, generator, fewest=3) for _ in range(500)]
+    assert min(map(len, chosen)) == 3
+    assert ["0", "1", "2"] in chosen
+    assert max(sum(SPP[name] for name in names) for names in chosen) > 48
+
+
 @pytest.mark.parametrize(
     ("wanted", "found"), [(1, 2), (3, 2), (5, 4), (8, 8), (13, 12), (47, 48), (63, 62), (99, 64)]
 )

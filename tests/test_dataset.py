@@ -13,13 +13,13 @@ from safetensors import safe_open
 
 from kpcn_core.errors import InvalidScene, UnreadableFile
 from kpcn_core.renderers.base import Accumulation
-from tests.noisy_scene import SPEED, NoisyScene
+from tests.noisy_scene import SPEED, NoisyScene, QuietScene
 from tests.training_data import GOAL, RECIPE, make_dataset
 from training.dataset import MANIFEST, Dataset, Manifest, is_held_out
 from training.errors import InvalidDataset
 from training.rendering import ReferenceGoal, noise, render
 from training.signals import stop_requests
-from training.views import AOVS, REFERENCE, View, compact, write
+from training.views import AOVS, PARTS, REFERENCE, View, compact, write
 
 
 def rendered(folder: Path, seeds: range, stop: Callable[[], bool] = lambda: False) -> list[int]:
@@ -41,6 +41,21 @@ def test_merged_buffers_equal_one_accumulation_of_all_samples(tmp_path: Path) ->
             assert_allclose(found[aov], frame[aov], rtol=2e-3, atol=2e-3)
             variance = frame[f"{aov}_mse"]
             assert_allclose(found[f"{aov}_mse"], variance, rtol=0.02, atol=0.02 * variance.mean())
+
+
+def test_the_spread_of_buffers_is_the_variance_that_a_renderer_does_not_give(
+    tmp_path: Path,
+) -> None:
+    scene, counts = QuietScene(3), (2, 4, 4, 8)
+    buffers = {str(index): scene.render(spp, index) for index, spp in enumerate(counts)}
+    write(tmp_path / "view", {**buffers, REFERENCE: scene.render(64, 9)})
+    view = View(tmp_path / "view", seed=3)
+    found = view.aovs(list(view.spp))
+    truth = np.square(scene.truth()["diffuse"]) / sum(counts)
+    assert np.mean(found["diffuse_mse"] / truth) == pytest.approx(1, abs=0.05)
+    assert view.given(list(view.spp)) == frozenset(found)
+    assert view.given(["0", "1"]) == frozenset(view.aovs(["0", "1"])) == frozenset(AOVS)
+    assert (view.fewest(variances=True), view.fewest(variances=False)) == (PARTS, 1)
 
 
 def test_a_crop_is_a_part_of_the_whole(tmp_path: Path) -> None:
