@@ -2,7 +2,9 @@
 
 Mitsuba renders `scene.xml` itself; Cycles and LuxCore render what `benchmarks.interiors` makes of
 it, to `cycles/<scene>_<spp>.exr` and `luxcore/<scene>_<spp>.exr` with the renderer's own layers.
-Their references are their own, of another random stream. What is there already is kept.
+With `--renders 4` an image of Cycles is rendered in four parts of its samples, which are merged as
+`kpcn merge` does, in `cycles-merged/`. Their references are their own, of another random stream.
+What is there already is kept.
 
 Example:
     python -m benchmarks.interiors_render SCENES renders --renderer cycles --blender PYTHON
@@ -13,8 +15,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+
 from benchmarks import interiors
 from kpcn_core import exr
+from kpcn_core.renderers.batched import with_spread
+from kpcn_core.renderers.rendered import accumulated
 from training.renderers.program import Program, ProgramScene
 from training.scenes import stored
 
@@ -25,19 +31,25 @@ SIZE = (108, 192)
 
 
 def render(
-    program: Program, stage: Path, output: Path, spp: int, seed: int, size: tuple[int, int]
+    program: Program, stage: Path, output: Path, spp: int, seed: int, renders: int = 1
 ) -> None:
-    """One image of a stored scene, as its renderer writes it."""
-    view = ProgramScene(program, 0, size, stage=stage)
-    frame = program.render(view.renderer().request(spp, seed))
-    exr.write_frame(output, frame)
+    """One image of a stored scene, as its renderer writes it; or that of some renders, merged."""
+    view = ProgramScene(program, 0, SIZE, stage=stage).renderer()
+    length = spp // renders
+    parts = [{"part": [index * length, spp]} if renders > 1 else {} for index in range(renders)]
+    frames = [program.render({**view.request(length, seed), **part}) for part in parts]
+    if renders == 1:
+        exr.write_frame(output, frames[0])
+        return
+    counts = np.full(SIZE, length, np.uint32)
+    exr.write_frame(output, with_spread(accumulated(frame, counts) for frame in frames).frame())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Render what is missing: the fewest samples of every scene first."""
     options = _parser().parse_args(arguments)
     program = _program(options.renderer, options.blender, options.threads)
-    folder = options.output / options.renderer
+    folder = options.output / (options.renderer + ("-merged" if options.renders > 1 else ""))
     folder.mkdir(parents=True, exist_ok=True)
     counts = dict(zip(map(str, options.spp), options.spp, strict=True))
     counts |= {REFERENCE: options.reference_spp}
@@ -51,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 if not stage.exists():
                     stored.save(stage, interiors.read(options.folder / scene / "scene.xml"))
                 seed = REFERENCE_SEED if name == REFERENCE else spp
-                render(program, stage, output, spp, seed, SIZE)
+                render(program, stage, output, spp, seed, options.renders)
                 print(output, flush=True)
     program.close()
 
@@ -72,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--renderer", choices=("cycles", "luxcore"), required=True)
     add("--scenes", nargs="+", default=SCENES)
     add("--spp", nargs="+", type=int, default=SAMPLES)
+    add("--renders", type=int, default=1, help="parts that an image of Cycles is merged of")
     add("--reference-spp", type=int, default=512)
     add("--blender", help="Blender, or a Python that has bpy")
     add("--threads", type=int, default=1)

@@ -13,6 +13,8 @@ from numpy.testing import assert_array_equal
 from kpcn_core.errors import RenderFailed
 from kpcn_core.ops.warp import warp
 from kpcn_core.renderers.base import Accumulation
+from kpcn_core.renderers.batched import with_spread
+from kpcn_core.renderers.rendered import accumulated
 from tests.blender import BLENDER, needs_blender
 from tests.furnished import assert_renders, heap
 from training.dataset import Dataset, Recipe
@@ -67,6 +69,21 @@ def test_buffers_are_independent_and_come_back_by_their_seed(cycles: Program) ->
     noise = [np.clip(one.mean["color"] - clean, -0.1, 0.1).ravel() for one in (first, other)]
     alike = np.asarray(np.corrcoef(np.stack(noise)))
     assert abs(alike[0, 1]) < 0.1
+
+
+def test_parts_of_a_sequence_of_samples_are_the_whole_and_tell_its_variance(
+    cycles: Program,
+) -> None:
+    view = ProgramScene(cycles, SEED, SIZE).renderer()
+    whole, other = (cycles.render(view.request(16, seed))["color"] for seed in (1, 2))
+    parts = [
+        cycles.render({**view.request(4, 1), "part": [first, 16]}) for first in range(0, 16, 4)
+    ]
+    merged = with_spread(accumulated(part, np.full(SIZE, 4, np.uint32)) for part in parts).frame()
+    differing, noise = (np.abs(image - whole).mean() for image in (merged["color"], other))
+    assert differing < 0.3 * noise
+    spread = np.median(merged["color_mse"]) / np.median(np.square(other - whole) / 2)
+    assert 0.3 < spread < 3
 
 
 def test_components_add_up_and_the_sky_is_emission(cycles: Program, tmp_path: Path) -> None:

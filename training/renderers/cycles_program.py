@@ -3,7 +3,8 @@
 Imports bpy, numpy, the standard library, and of ours only what needs nothing else. Started by
 `cycles.py`. Each line of the standard input is a request, a JSON object: {"seed", "stage",
 "height", "width", "time", "reach", "spp", "stream", "threads", "output"}; the scene is that of the
-seed, or of the file "stage" if one is named. It is answered by a line once the EXR is there. The
+seed, or of the file "stage" if one is named. With "part": [FIRST, TOTAL] the samples are those from
+FIRST on of a sequence of TOTAL. It is answered by a line once the EXR is there. The
 end of the input, so also the end of whoever asks, ends the program.
 """
 

@@ -66,8 +66,11 @@ def render(request: dict[str, Any]) -> None:
     """Render one image of what was built to its file, a multilayer EXR by Blender's names."""
     scene = bpy.context.scene
     scene.frame_set(request["time"])
-    scene.cycles.samples = request["spp"]
     scene.cycles.seed = request["stream"]
+    # A part of a sequence of samples: all parts together are the whole, as evenly spread.
+    first, total = request.get("part", (0, request["spp"]))
+    scene.cycles.samples, scene.cycles.sample_subset_length = total, request["spp"]
+    scene.cycles.use_sample_subset, scene.cycles.sample_offset = total > request["spp"], first
     scene.render.threads_mode = "FIXED" if request["threads"] else "AUTO"
     scene.render.threads = request["threads"] or 1
     scene.render.filepath = request["output"]

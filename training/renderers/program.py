@@ -22,7 +22,7 @@ from kpcn_core.renderers.rendered import accumulated
 
 GRACE = 5.0  # seconds to end by itself
 
-Request = dict[str, str | int]
+Request = dict[str, str | int | list[int]]
 
 
 class Program:
