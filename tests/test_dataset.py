@@ -14,7 +14,7 @@ from safetensors import safe_open
 from kpcn_core.errors import InvalidScene, UnreadableFile
 from kpcn_core.renderers.base import Accumulation
 from tests.noisy_scene import SPEED, NoisyScene, QuietScene
-from tests.training_data import GOAL, RECIPE, make_dataset
+from tests.training_data import GOAL, RECIPE, make_dataset, make_quiet_dataset
 from training.dataset import MANIFEST, Dataset, Manifest, is_held_out
 from training.errors import InvalidDataset
 from training.rendering import ReferenceGoal, noise, render
@@ -46,6 +46,7 @@ def test_merged_buffers_equal_one_accumulation_of_all_samples(tmp_path: Path) ->
 def test_the_spread_of_buffers_is_the_variance_that_a_renderer_does_not_give(
     tmp_path: Path,
 ) -> None:
+    make_quiet_dataset(tmp_path / "data", range(2), (2, 2, 4))
     scene, counts = QuietScene(3), (2, 4, 4, 8)
     buffers = {str(index): scene.render(spp, index) for index, spp in enumerate(counts)}
     write(tmp_path / "view", {**buffers, REFERENCE: scene.render(64, 9)})
@@ -55,6 +56,8 @@ def test_the_spread_of_buffers_is_the_variance_that_a_renderer_does_not_give(
     assert np.mean(found["diffuse_mse"] / truth) == pytest.approx(1, abs=0.05)
     assert view.given(list(view.spp)) == frozenset(found)
     assert view.given(["0", "1"]) == frozenset(view.aovs(["0", "1"])) == frozenset(AOVS)
+    assert not (made := Dataset(tmp_path / "data")).alone & {"color_mse"}
+    assert "color_mse" in made.aovs
     assert (view.fewest(variances=True), view.fewest(variances=False)) == (PARTS, 1)
 
 

@@ -13,8 +13,7 @@ from torch.testing import assert_close
 from kpcn_core import weights
 from kpcn_core.model.config import UNET
 from tests.networks import ENCODERS, random_network, small_config
-from tests.noisy_scene import QuietScene
-from tests.training_data import GOAL, QUIET, RECIPE, make_dataset, make_quiet_dataset
+from tests.training_data import QUIET, RECIPE, make_dataset, make_quiet_dataset
 from training.batches import Batches
 from training.cli import main
 from training.config import BatchConfig, PairConfig, RunConfig, TrainingConfig
@@ -24,7 +23,6 @@ from training.fit import CHECKPOINT, fit, held_out
 from training.mixture import Mixture, reader
 from training.pairs import Pairs
 from training.release import averaged_network, provenance_of, read_checkpoint, release
-from training.rendering import render
 from training.schedule import Budget
 from training.validation import encoder_of, samples
 
@@ -57,13 +55,11 @@ def of_quiet(batches: Batches, encoder: str, steps: int = 40) -> list[bool]:
 
 
 def test_an_encoder_of_variances_learns_from_views_of_enough_renders(tmp_path: Path) -> None:
-    recipe = replace(QUIET, spp=(2, 2, 4, 8))
-    for _ in render(tmp_path, range(3), QuietScene, recipe, GOAL):
-        pass
+    made = make_quiet_dataset(tmp_path, range(3), (2, 2, 4, 8))
     batches = batches_of([tmp_path])
     assert set(of_quiet(batches, "kpcn")) == {False}
     assert set(of_quiet(batches, "generic")) == {False, True}
-    (sample, *_) = samples(Dataset(tmp_path).validation, [2])
+    (sample,) = samples(made.validation, [2])
     assert reader(ENCODERS[UNET], sample.given) == "generic"
 
 

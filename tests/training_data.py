@@ -1,5 +1,6 @@
 """A small data set for tests, rendered once a session's folder; its views have a frame around."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from tests.noisy_scene import NoisyScene, QuietScene
@@ -20,8 +21,8 @@ def make_dataset(folder: Path, seeds: range = range(4)) -> Dataset:
     return Dataset(folder)
 
 
-def make_quiet_dataset(folder: Path, seeds: range) -> Dataset:
+def make_quiet_dataset(folder: Path, seeds: range, spp: tuple[int, ...] = QUIET.spp) -> Dataset:
     """The same of a renderer that gives neither variance nor frames around."""
-    for _ in render(folder, seeds, QuietScene, QUIET, GOAL):
+    for _ in render(folder, seeds, QuietScene, replace(QUIET, spp=spp), GOAL):
         pass
     return Dataset(folder)

@@ -55,9 +55,9 @@ def adapt(
             return None
     dataset = Dataset(folder)
     name = encoder or dataset.manifest.recipe.renderer.split()[0]
-    if not dataset.aovs:
+    if not dataset.alone:
         raise InvalidDataset(f"{dataset.folder}: no frame to learn from.")
-    config = adaptation(base, start, name, dataset.aovs)
+    config = adaptation(base, start, name, dataset.alone)
     fit(config, folder, run, budget, device=device, stop=stop, tell=tell)
     release(run / CHECKPOINT, output, f"kpcn-train adapt, {len(dataset.training)} frames")
     return name

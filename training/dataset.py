@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -135,6 +135,7 @@ class Dataset:
         folder: where it lies.
         manifest: as of the last scan.
         aovs: what all views have, with `*_mse` twins.
+        alone: the same of single renders; of several, the spread may be a variance.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -148,8 +149,9 @@ class Dataset:
         for seed, entry in self.manifest.views.items():
             if seed not in self._views:
                 self._views[seed] = _verified(self.folder / entry.file, seed, entry.sha256)
-        given = [view.aov_names for view in self._views.values()]
-        self.aovs = frozenset.intersection(*given) if given else frozenset()
+        views = self._views.values()
+        self.aovs = _common(view.aov_names for view in views)
+        self.alone = _common(view.given([name]) for view in views for name in view.spp)
 
     @property
     def name(self) -> str:
@@ -176,6 +178,11 @@ def file_digest(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _common(given: Iterable[frozenset[str]]) -> frozenset[str]:
+    every = list(given)
+    return frozenset.intersection(*every) if every else frozenset()
 
 
 def _verified(path: Path, seed: int, sha256: str) -> View:
