@@ -1,7 +1,7 @@
 """Several renders of one frame -> one frame that knows how noisy it is.
 
-Renderers such as Cycles give no variance. Renders of the same frame that differ in their seed do:
-their mean has the samples of all, and their spread says how noisy it is.
+Renderers such as Cycles give no variance. Renders of the same frame by other samples do: their mean
+has the samples of all, and their spread says how noisy it is.
 """
 
 import logging
@@ -42,7 +42,7 @@ def merged(
     spp: int = 1,
     keep: Sequence[str] = IDENTITIES,
 ) -> tuple[Frame, Planes]:
-    """Renders of one frame, each with a seed of its own, as one.
+    """Renders of one frame, each by samples of its own, as one.
 
     Args:
         paths: at least two; of four or more the spread is known well enough.
@@ -88,7 +88,7 @@ def _check(frame: Frame, first: Frame) -> None:
     if frame is not first and np.array_equal(frame["color"], first["color"]):
         raise InvalidPixels(
             f"{frame.label}: the same image as {first.label}, as if there were no noise. Render "
-            f"each with a seed of its own."
+            f"each with a seed, or a part of the samples, of its own."
         )
 
 

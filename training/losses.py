@@ -1,7 +1,5 @@
 """What training makes small."""
 
-import math
-
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -16,8 +14,8 @@ REFERENCE_NOISE = 4.0
 WINDOW, SIGMA = 11, 1.5
 STABLE = (0.01**2, 0.03**2)
 SCALES = 3
-# How strongly dark colors are spread by `tone`.
-TONE = 16.0
+# Of sRGB (IEC 61966-2-1): where its line ends, the line's slope, and its curve.
+LINEAR, SLOPE, POWER, OFFSET = 0.0031308, 12.92, 1 / 2.4, 0.055
 
 
 def smape(
@@ -48,8 +46,8 @@ def smape_map(
 
 
 def gradient_error(denoised: Tensor, reference: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Mean L1 error of the differences between neighbours of log(1+x), a number: edges count."""
-    difference = denoised.abs().log1p() - reference.abs().log1p()
+    """Mean L1 error of the differences between neighbours of toned colors: edges count."""
+    difference = tone(denoised) - tone(reference)
     total = denoised.new_zeros(())
     for dim in (-1, -2):
         steps = difference.diff(dim=dim).abs()
@@ -100,8 +98,12 @@ def ssim_map(first: Tensor, second: Tensor) -> Tensor:
 
 
 def tone(exposed: Tensor) -> Tensor:
-    """About the curve of a display, 0 to 0 and 1 to 1, that goes on above 1."""
-    return (exposed.clamp(min=0) * TONE).log1p() / math.log1p(TONE)
+    """The curve of a display (sRGB), 0 to 0 and 1 to 1, that goes on above 1.
+
+    What is dark counts as much as it is seen.
+    """
+    curve = (1 + OFFSET) * exposed.clamp(min=LINEAR).pow(POWER) - OFFSET
+    return torch.where(exposed > LINEAR, curve, SLOPE * exposed.clamp(min=0))
 
 
 def _blurred(images: Tensor) -> Tensor:

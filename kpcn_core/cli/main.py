@@ -18,7 +18,7 @@ COMMANDS = {
     "inspect": ("kpcn_core.cli.inspect", "Show what an EXR holds and how it maps to AOVs."),
     "timeline": ("kpcn_core.cli.timeline", "Denoise the EXR media of an edit (OpenTimelineIO)."),
     "farm": ("kpcn_core.cli.farm", "Write a sequence as a job for a farm (Open Job Description)."),
-    "merge": ("kpcn_core.cli.merge", "Merge renders of a frame by other seeds; adds variances."),
+    "merge": ("kpcn_core.cli.merge", "Merge renders by other samples, which adds variances."),
     "flow": ("kpcn_core.cli.flow", "Estimate the motion of a sequence and write it."),
     "denoise_batch": ("kpcn_core.cli.denoise_batch", "Stand in for RenderMan's denoise_batch."),
     "compare": ("kpcn_core.cli.compare", "Measure images against a reference."),

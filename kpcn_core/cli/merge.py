@@ -43,11 +43,12 @@ def merge(
     half: bool,
     overwrite: bool,
 ) -> None:
-    """Merge renders of the same frames that differ in their seed.
+    """Merge renders of the same frames by other samples, and find how noisy they are.
 
     The result has the samples of all, and what a renderer such as Cycles does not give by itself:
-    how noisy every pixel is. Four renders of 16 samples, merged, are denoised better than one
-    of 64. It is written in kpcn's layout, with all other layers.
+    the variance of every pixel, which the networks denoise better with. Renders differ by their
+    seed or, better, are parts of one sequence of samples (Cycles: Sample Subset). It is written in
+    kpcn's layout, with all other layers.
 
     \b
     Examples:
@@ -55,7 +56,7 @@ def merge(
       kpcn merge "a/shot.####.exr" "b/shot.####.exr" "c/shot.####.exr" -o "merged.####.exr"
     """
     if len(renders) < FEWEST:
-        raise click.UsageError("One render has no spread. Name two or more, by other seeds.")
+        raise click.UsageError("One render has no spread. Name two or more, by other samples.")
     pairs = sequence.pairs(renders[0], output, frames, overwrite=overwrite)
     groups = _groups(renders, [path for path, _ in pairs], frames)
     with progress("Merging", len(pairs)) as bar:
