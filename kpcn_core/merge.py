@@ -4,6 +4,7 @@ Renderers such as Cycles give no variance. Renders of the same frame by other sa
 has the samples of all, and their spread says how noisy it is.
 """
 
+import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -66,9 +67,11 @@ def merged(
     others = _Others(first, keep)
 
     def renders() -> Iterator[Accumulation]:
-        for path in paths:
-            frame = first if path == paths[0] else exr.read(path, source, layers)
-            _check(frame, first)
+        images: dict[bytes, Path] = {}
+        for index, path in enumerate(paths):
+            frame = exr.read(path, source, layers) if index else first
+            _check_window(frame, first)
+            _check_image(frame, path, images)
             part = accumulated(frame, np.full(frame.size, spp, np.uint32))
             others.add(path, part.count)
             yield part
@@ -79,17 +82,23 @@ def merged(
     return whole, others.planes()
 
 
-def _check(frame: Frame, first: Frame) -> None:
+def _check_window(frame: Frame, first: Frame) -> None:
     if frame.data != first.data:
         raise InvalidPixels(
             f"{frame.label}: expected the data window of {first.label}, {first.data}; it has "
             f"{frame.data}. Merge renders of the same frame."
         )
-    if frame is not first and np.array_equal(frame["color"], first["color"]):
+
+
+def _check_image(frame: Frame, path: Path, images: dict[bytes, Path]) -> None:
+    """Refuse an image that was there before, and note this one."""
+    digest = hashlib.sha256(frame["color"].tobytes()).digest()
+    if digest in images:
         raise InvalidPixels(
-            f"{frame.label}: the same image as {first.label}, as if there were no noise. Render "
-            f"each with a seed, or a part of the samples, of its own."
+            f"{path}: the same image as {images[digest]}, as if there were no noise. Render each "
+            f"with a seed, or a part of the samples, of its own."
         )
+    images[digest] = path
 
 
 class _Others:

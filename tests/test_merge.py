@@ -167,6 +167,7 @@ def test_sequences_are_merged_frame_by_frame(tmp_path: Path) -> None:
 def test_renders_that_say_nothing_about_noise_are_refused(tmp_path: Path) -> None:
     output, (first, second) = tmp_path / "merged.exr", rendered(tmp_path, 4, 4)
     assert "One render has no spread" in refused(output, first)
+    assert "the same image as" in refused(output, first, first)
     second.write_bytes(first.read_bytes())
     assert "the same image as" in refused(output, first, second)
     exr.write_frame(second, QuietScene(3, (48, 60)).render(4, 9).frame(), overwrite=True)
