@@ -64,6 +64,7 @@ def output(
         light: see `restoration.gains`.
     """
     frame, gain = prepared.frame, prepared.gain
+    filtered = _textured(prepared, filtered, frames)
     factors = restoration.gains(prepared, filtered, light)
     color = composed(prepared.components(filtered), factors, gain)
     share = restoration.detail(prepared, color)
@@ -93,6 +94,21 @@ def output(
         for name, layer in layers.items()
     }
     return frame.with_aovs(**fetched(aovs)).with_layers(**fetched(further))
+
+
+def _textured(
+    prepared: Prepared, filtered: Mapping[str, Tensor], frames: int
+) -> Mapping[str, Tensor]:
+    """Filtered images with what their albedo has lost of its texture."""
+    if "albedo" not in filtered:
+        return filtered
+    blurred, riders = filtered["albedo"][:, :3], filtered["albedo"][:, 3:]
+    share = restoration.texture(prepared, blurred, frames)
+    if share is None:
+        return filtered
+    albedo = kept(blurred, prepared.aovs["albedo"], share)
+    whole = torch.cat([albedo, riders], dim=1) if riders.shape[1] else albedo
+    return {**filtered, "albedo": whole}
 
 
 def _shaped(image: Tensor, shape: Tensor | None) -> Tensor:

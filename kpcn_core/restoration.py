@@ -9,6 +9,7 @@ stay as the network leaves them. Noise that goes to 0 so leads to the noisy fram
 - `gains`: light of a component over the whole frame, shrunk by its standard error.
 - `detail`: how much of each pixel's own value comes back, by the positive-part rule of James and
   Stein (1961), which combines a biased estimate and an unbiased one of known variance.
+- `texture`: the same of the albedo, which has little noise to remove, and texture to lose.
 """
 
 from collections.abc import Mapping
@@ -35,6 +36,8 @@ AROUND = tuple(weight / 15 for weight in (1, 2, 3, 3, 3, 2, 1))
 POOL, WIDE, FLOOR = 4, (0.04, 0.08, 0.12, 0.16, 0.2, 0.16, 0.12, 0.08, 0.04), 0.25
 # A variance of N samples is itself uncertain: 1 + this / sqrt(N) times it is taken for noise.
 DOUBT = 4.0
+# Of the albedo's noise so much counts: its texture is seen more than what noise it has.
+TEXTURE_NOISE = 0.5
 # Brightness, in exposed units, below which differences no longer count relative to it.
 DARK = 0.1
 TINY = 1e-12
@@ -180,8 +183,30 @@ def detail(prepared: Prepared, color: Tensor) -> Tensor | None:
     return surplus(aovs["color"], color, aovs["color_mse"], aovs["sample_count"], dark)
 
 
+def texture(prepared: Prepared, albedo: Tensor, frames: int = 1) -> Tensor | None:
+    """How much of the noisy albedo to give back [1,1,H,W]; None if unknown.
+
+    Args:
+        prepared: the frame.
+        albedo: filtered [1,3,H,W].
+        frames: of the window: its mean has so much less noise, which would be seen to flicker.
+    """
+    aovs = prepared.aovs
+    if not counted(prepared) or "albedo_mse" not in aovs:
+        return None
+    noise = TEXTURE_NOISE * frames, 0.0
+    return surplus(
+        aovs["albedo"], albedo, aovs["albedo_mse"], aovs["sample_count"], noise_counts=noise
+    )
+
+
 def surplus(
-    noisy: Tensor, denoised: Tensor, variance: Tensor, count: Tensor, dark: Tensor | float = DARK
+    noisy: Tensor,
+    denoised: Tensor,
+    variance: Tensor,
+    count: Tensor,
+    dark: Tensor | float = DARK,
+    noise_counts: tuple[float, float] = (1.0, DOUBT),
 ) -> Tensor:
     """The share of the differences around each pixel that is more than noise [1,1,H,W], 0 to 1.
 
@@ -192,11 +217,12 @@ def surplus(
         count: samples a pixel [1,1,H,W]; of less than two, nothing is known.
         dark: brightness below which differences no longer count relative to it; a number, or
             [1,1,1,1] of the device, which is then not waited for.
+        noise_counts: a and b: a + b / sqrt(count) times the noise must be seen.
     """
     if compiler.usable(denoised):
-        return _compiled(noisy, denoised, variance, count, float(dark))
+        return _compiled(noisy, denoised, variance, count, float(dark), noise_counts)
     usable = (noisy + denoised).isfinite().all(dim=1, keepdim=True) & (count >= 2)
-    doubt = 1 + DOUBT * count.clamp(min=1).rsqrt()
+    doubt = noise_counts[0] + noise_counts[1] * count.clamp(min=1).rsqrt()
     bright = denoised.nan_to_num().clamp(min=0).mean(dim=1, keepdim=True)
     weight = 1 / (bright.square() + dark**2)
 
@@ -212,7 +238,12 @@ def surplus(
 
 
 def _compiled(
-    noisy: Tensor, denoised: Tensor, variance: Tensor, count: Tensor, dark: float
+    noisy: Tensor,
+    denoised: Tensor,
+    variance: Tensor,
+    count: Tensor,
+    dark: float,
+    noise_counts: tuple[float, float],
 ) -> Tensor:
     """`surplus` of images on a CPU, which the number of passes over memory decides there."""
     # numba takes its time to be imported.
@@ -230,7 +261,7 @@ def _compiled(
     (least,) = compiler.planes(_floor(torch.from_numpy(noise)[None, None]))
 
     def judge(first: int, last: int) -> None:
-        shares(noise, seen, least, POOL, samples, DOUBT, usable, weights, first, last, out)
+        shares(noise, seen, least, POOL, samples, *noise_counts, usable, weights, first, last, out)
 
     in_rows(judge, len(samples))
     return torch.from_numpy(out)[None, None]

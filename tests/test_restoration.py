@@ -10,7 +10,8 @@ from torch.testing import assert_close
 from kpcn_core.denoiser import Denoiser
 from kpcn_core.frame import Frame
 from kpcn_core.ops import compiler
-from kpcn_core.restoration import bright, light_gain, light_of, surplus
+from kpcn_core.prepared import prepare
+from kpcn_core.restoration import bright, light_gain, light_of, surplus, texture
 from kpcn_core.settings import Settings
 from tests.frames import random_frame
 from tests.moving import moving_frames
@@ -96,6 +97,7 @@ def test_the_compiled_way_gives_what_the_readable_one_gives(
     noisy[..., 5, 5], denoised[..., 20, 3], variance[..., 9, 2] = torch.inf, torch.nan, torch.nan
     count = torch.randint(0, 200, (1, 1, *size), generator=generator).float()
     found = surplus(noisy, denoised, 0.02 * variance, count)
+    less = surplus(noisy, denoised, 0.02 * variance, count, noise_counts=(0.5, 0.0))
     noisy[..., 5, 5], variance[..., 9, 2] = 1.0, 0.0
     before, after = torch.rand(2, 1, 3, *size, generator=generator) + 0.5
     before[..., 7, 1], after[..., 8, 4], after[..., 9, 4] = torch.nan, torch.nan, -1.0
@@ -109,6 +111,28 @@ def test_the_compiled_way_gives_what_the_readable_one_gives(
     expected = surplus(noisy, denoised, 0.02 * variance, count)
     assert 0 < (expected > 0).float().mean() < 1
     assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    expected = surplus(noisy, denoised, 0.02 * variance, count, noise_counts=(0.5, 0.0))
+    assert_close(less, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_texture_of_the_albedo_comes_back_where_it_has_no_noise() -> None:
+    frame = random_frame(40, 56)
+    quiet = frame.with_aovs(
+        albedo_mse=np.zeros_like(frame["albedo"]), sample_count=np.full((1, 40, 56), 64, np.float32)
+    )
+    loud = quiet.with_aovs(albedo_mse=np.full_like(frame["albedo"], 10.0))
+    denoiser = Denoiser.load("compact")
+    sharp, blurred = (denoiser.denoise(each, ("albedo", "diffuse")) for each in (quiet, loud))
+    assert_allclose(sharp["albedo"], frame["albedo"], atol=1e-5)
+    assert np.abs(blurred["albedo"] - frame["albedo"]).mean() > 0.001
+    # A window has less noise, so that differences have to exceed more of it.
+    known = quiet.with_aovs(albedo_mse=np.full_like(frame["albedo"], 0.1**2))
+    albedo = torch.from_numpy(frame["albedo"])[None].to(DEVICE) + 0.1
+    prepared = prepare(known, True, {}, DEVICE)
+    for frames, share in ((1, 0.5), (7, 0.0)):
+        found = texture(prepared, albedo, frames)
+        assert found is not None
+        assert_close(found.mean(), torch.tensor(share, device=DEVICE), atol=1e-3, rtol=0)
 
 
 def test_light_comes_back_up_to_chance() -> None:

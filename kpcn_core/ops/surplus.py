@@ -177,6 +177,7 @@ def shares(
     floor: Floats,
     pool: int,
     count: Floats,
+    times: float,
     doubt: float,
     usable: Floats,
     weights: Floats,
@@ -192,7 +193,8 @@ def shares(
         floor: the least noise, of squares of pixels [h/pool,w/pool].
         pool: the side of those squares.
         count: samples a pixel [h,w].
-        doubt: 1 + this / sqrt(count) times the noise must be seen.
+        times: this + doubt / sqrt(count) times the noise must be seen.
+        doubt: see there.
         usable: of `relative_squares`.
         weights: of the pixels around, in each direction [k], k odd.
         first: row.
@@ -201,7 +203,7 @@ def shares(
     """
     width, half = noise.shape[1], len(weights) // 2
     line = np.empty(width + 2 * half, np.float32)
-    most = np.float32(doubt)
+    fewest, most = np.float32(times), np.float32(doubt)
     least, mean, square = (
         np.empty(width, np.float32), np.empty(width, np.float32), np.empty(width, np.float32)
     )  # fmt: skip
@@ -212,7 +214,7 @@ def shares(
             least[i] = floor[y // pool, i // pool]
         samples, there, result = count[y], usable[y], out[y]
         for i in range(width):
-            doubts = ONE + most / np.sqrt(max(samples[i], ONE))
+            doubts = fewest + most / np.sqrt(max(samples[i], ONE))
             share = ONE - doubts * max(mean[i], least[i]) / (square[i] + TINY)
             result[i] = max(share, ZERO) * there[i]
 
