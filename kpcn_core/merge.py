@@ -54,7 +54,7 @@ def merged(
 
     Returns:
         The frame: AOVs as means over all samples with their `*_mse` twins, depth and motion of the
-        nearest sample, the sum of the samples. And all other channels of the first file with the
+        nearest sample (without depth, motion of the first render), the sum of the samples. And all other channels of the first file with the
         same data window, by name: means in their own type; integers, and what `keep` names, as in
         the first render.
 
@@ -77,9 +77,17 @@ def merged(
             yield part
 
     frame = with_spread(renders()).frame()
-    metadata = {**first.metadata, "renders": len(paths)}
-    whole = replace(frame, display=first.display, origin=first.origin, metadata=metadata)
-    return whole, others.planes()
+    return (
+        replace(
+            frame,
+            # Without a depth nothing says which motion is the nearest.
+            aovs={**first.aovs, **frame.aovs},
+            display=first.display,
+            origin=first.origin,
+            metadata={**first.metadata, "renders": len(paths)},
+        ),
+        others.planes(),
+    )
 
 
 def _check_window(frame: Frame, first: Frame) -> None:

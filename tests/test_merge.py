@@ -88,6 +88,14 @@ def test_samples_that_files_do_not_say_are_told(tmp_path: Path) -> None:
     assert_allclose(counted["color_mse"], told["color_mse"], rtol=1e-5)
 
 
+def test_motion_without_a_depth_is_the_first_ones(tmp_path: Path) -> None:
+    paths = rendered(tmp_path, 4, 4)
+    for path in paths:
+        exr.write_frame(path, without(exr.read(path), "depth"), overwrite=True)
+    found = merged(tmp_path / "merged.exr", *paths)
+    assert_array_equal(found["forward"], exr.read(paths[0])["forward"])
+
+
 def test_renders_that_know_their_variance_merge_exactly(tmp_path: Path) -> None:
     passes = [NoisyScene(3).render(spp, seed) for seed, spp in enumerate((4, 8))]
     paths = [tmp_path / "0.exr", tmp_path / "1.exr"]
