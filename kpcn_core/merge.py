@@ -54,9 +54,9 @@ def merged(
 
     Returns:
         The frame: AOVs as means over all samples with their `*_mse` twins, depth and motion of the
-        nearest sample (without depth, motion of the first render), the sum of the samples. And all other channels of the first file with the
-        same data window, by name: means in their own type; integers, and what `keep` names, as in
-        the first render.
+        nearest sample (motion of the first render, if there is no depth), the sum of the samples.
+        And all other channels of the first file with the same data window, by name: means in their
+        own type; integers, and what `keep` names, as in the first render.
 
     Raises:
         InvalidPixels: they differ in size, two are the same image, or one has NaN or Inf.
