@@ -84,6 +84,7 @@ LAYERS = (
         "demo",
         "doctor",
         "job",
+        "merge",
         "renderman",
     },
     {"cli"},
