@@ -36,8 +36,8 @@ def render(
     """One image of a stored scene, as its renderer writes it; or that of some renders, merged."""
     view = ProgramScene(program, 0, SIZE, stage=stage).renderer()
     length = spp // renders
-    parts = [{"part": [index * length, spp]} if renders > 1 else {} for index in range(renders)]
-    frames = [program.render({**view.request(length, seed), **part}) for part in parts]
+    parts = [[first, spp] for first in range(0, spp, length)]
+    frames = [program.render({**view.request(length, seed), "part": part}) for part in parts]
     if renders == 1:
         exr.write_frame(output, frames[0])
         return
@@ -47,12 +47,17 @@ def render(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Render what is missing: the fewest samples of every scene first."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    counts = dict(zip(map(str, options.spp), options.spp, strict=True))
+    counts |= {REFERENCE: options.reference_spp}
+    if options.renders > 1 and options.renderer != "cycles":
+        parser.error("--renders: only Cycles renders a part of a sequence of samples")
+    if any(spp % options.renders for spp in counts.values()):
+        parser.error(f"--renders {options.renders} must divide every number of samples")
     program = _program(options.renderer, options.blender, options.threads)
     folder = options.output / (options.renderer + ("-merged" if options.renders > 1 else ""))
     folder.mkdir(parents=True, exist_ok=True)
-    counts = dict(zip(map(str, options.spp), options.spp, strict=True))
-    counts |= {REFERENCE: options.reference_spp}
     with TemporaryDirectory(prefix="kpcn-") as temporary:
         for scene in options.scenes:
             stage = Path(temporary) / f"{scene}.npz"
