@@ -27,12 +27,17 @@ from kpcn_core.atomic import check_writable, replaced
 from kpcn_core.comparison import markdown
 from kpcn_core.ops.fused import LOG2_E, PRECISION, TILE_PIXELS, TILE_TAPS
 from kpcn_core.ops.fused_kernel import share_kernel
+from kpcn_core.ops.kernels import LOGIT_RANGE
 
 TOOLS = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
 POINTERS = {
-    "bias": "*fp32", "least": "*fp32", "offsets": "*i32", "pixels": "*i64", "base": "*i32",
-    "sums": "*fp32", "peak": "*fp32", "count": "i32", "image_stride": "i64",
+    "bias": "*fp32", "pixels": "*i64", "base": "*i32", "before": "*fp32", "former": "*fp32",
+    "sums": "*fp32", "peak": "*fp32",
 }  # fmt: skip
+NUMBERS = (
+    "count", "width", "stride", "image_stride", "planes", "first", "row_start", "column_start",
+)  # fmt: skip
+SIDE = 21
 WARPS = 4
 LANES = 32
 
@@ -67,10 +72,11 @@ def code(precision: str, channels: int, capability: int) -> Row:
         capability: of the GPU, e.g. 90.
     """
     signature = {"rows": f"*{precision}", "matrix": f"*{precision}"} | POINTERS
+    signature |= dict.fromkeys(NUMBERS, "i32")
     constants = {
-        "CHANNELS": channels, "TAPS": 14 * TILE_TAPS, "TILE_PIXELS": TILE_PIXELS,
-        "TILE_TAPS": TILE_TAPS, "SCALE": LOG2_E,
-        "PRECISION": PRECISION,
+        "CHANNELS": channels, "PADDED": channels, "SIDE": SIDE, "COLORS": 3, "MOVES": True,
+        "ADDS": True, "TILE_PIXELS": TILE_PIXELS, "TILE_TAPS": TILE_TAPS,
+        "LEAST": -LOGIT_RANGE * LOG2_E, "SCALE": LOG2_E, "PRECISION": PRECISION,
     }  # fmt: skip
     source = ASTSource(share_kernel, signature | dict.fromkeys(constants, "constexpr"), constants)
     target = GPUTarget("cuda", capability, LANES)

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from kpcn_core.features import Component
-from kpcn_core.model import blocks, encoding
+from kpcn_core.model import blocks, convolved, encoding, streamed
 from kpcn_core.model.combining import combine
 from kpcn_core.model.network import Network, Origin
 from kpcn_core.model.reconstruction import (
@@ -87,6 +87,8 @@ def read(network: Network, seen: Sequence[Tensor], encoder: str) -> list[Tensor]
     """What an encoder (paper §3.2) makes of `planes`."""
     if encoding.usable(network, seen[0]):
         return encoding.read(network, seen[0], encoder)
+    if streamed.usable(seen[0]):
+        return convolved.read(network, seen, encoder)
     return network.read(seen, encoder)
 
 
@@ -94,6 +96,8 @@ def trunk(network: Network, encoded: Sequence[Tensor]) -> list[Tensor]:
     """`Network.extract` of what `read` gave."""
     if encoding.usable(network, encoded[0]):
         return [*encoding.trunk(network, encoded[0]), *encoded[1:]]
+    if streamed.usable(encoded[0]):
+        return convolved.trunk(network, encoded)
     return network.extract(encoded)
 
 

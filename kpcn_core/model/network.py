@@ -35,6 +35,8 @@ SHARPNESS = 4.0
 Origin = tuple[int, int]  # row and column
 # Module, features of all frames, motion, centre and origins: see `TemporalFeatures.forward`.
 Combine = Callable[[TemporalFeatures, list[Tensor], list[Tensor], int, list[Origin]], Context]
+# Module, features and pixels: see `KernelPredictor.unfolded`.
+Unfold = Callable[[KernelPredictor, Tensor, Tensor | None], Tensor]
 Logits = dict[str, Tensor]  # component -> [B,k*k,h,w]
 
 
@@ -265,19 +267,24 @@ class Network(nn.Module):
         return self._by_name(found, scale, names, centre=False)
 
     def kernel_layers(
-        self, context: Context, scale: int, names: Sequence[str], frame: int | None = None
+        self,
+        context: Context,
+        scale: int,
+        names: Sequence[str],
+        frame: int | None = None,
+        unfold: Unfold = KernelPredictor.unfolded,
     ) -> dict[str, KernelLayer]:
         """What makes `logits`, or with a frame `neighbour_logits`, for kernels that make their own.
 
-        Arguments and names as there.
+        Arguments and names as there; `unfold` does what `KernelPredictor.unfolded` does.
         """
         centre = frame is None
         module = _of(self.centre if centre else self.other, scale)
         assert isinstance(module, KernelPredictor)
         full = (
-            module.unfolded(context.shared, context.pixels)
+            unfold(module, context.shared, context.pixels)
             if frame is None
-            else module.unfolded(context.of(frame))
+            else unfold(module, context.of(frame), None)
         )
         weight, bias = module.logits.weight, module.logits.bias
         if self.apart:

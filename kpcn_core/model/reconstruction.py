@@ -9,6 +9,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from kpcn_core.model import streamed
+from kpcn_core.model.kernels import KernelLayer
 from kpcn_core.model.network import Network, Origin
 from kpcn_core.model.specialization import is_one_number
 from kpcn_core.model.temporal import Context
@@ -72,10 +73,10 @@ def neighbours(
         for scale, context in enumerate(contexts):
             images = {name: pyramid[scale] for name, pyramid in pyramids.items()}
             start = (starts[frame][0] >> scale, starts[frame][1] >> scale)
-            shares = _shares(network, context, scale, frame, images, motion[frame][scale], start)
-            for name, one in shares.items():
-                before = found[scale].get(name)
-                found[scale][name] = one if before is None else together([before, one])
+            vectors = motion[frame][scale]
+            found[scale] = _shares(
+                network, context, scale, frame, images, vectors, start, found[scale]
+            )
     return found if found[0] else None
 
 
@@ -101,35 +102,50 @@ def reconstruct(
     joined: dict[str, Tensor] = {}
     for scale in reversed(range(len(contexts))):
         level = {name: pyramids[name][scale] for name in names}
-        centre, joins = _shares_in_place(network, contexts[scale], scale, level)
+        others = None if around is None else around[scale]
+        shares, joins = _shares_in_place(network, contexts[scale], scale, level, others)
         for name in names:
-            here = centre[name]
-            shares = [here] if around is None else [here, around[scale][name]]
-            sums = together(shares).sums
+            sums = shares[name].sums
             joined[name] = _joined(network, sums, joined.get(name), joins.get(name))
     return {name: without_mask(image) for name, image in joined.items()}
 
 
 def _joined(
-    network: Network, sums: Tensor, coarser: Tensor | None, logits: Tensor | None
+    network: Network, sums: Tensor, coarser: Tensor | None, made_by: KernelLayer | Tensor | None
 ) -> Tensor:
-    """Sums with their weights as an image with its mask, and that with the coarser scale's."""
+    """Sums with their weights as an image with its mask, and that with the coarser scale's.
+
+    Args:
+        network: joins.
+        sums: [B,C+1,H,W].
+        coarser: the joined image of the next scale.
+        made_by: logits of the join, or the layer that makes them.
+    """
     if coarser is None:
         return renormalized(sums)
-    if logits is not None and streamed.usable(sums):
-        return streamed.join(sums, coarser, logits)
-    return network.join(renormalized(sums), coarser, logits)
+    if isinstance(made_by, KernelLayer):
+        return streamed.join(sums, coarser, made_by)
+    return network.join(renormalized(sums), coarser, made_by)
 
 
 def _shares_in_place(
-    network: Network, context: Context, scale: int, images: Mapping[str, Tensor]
-) -> tuple[dict[str, Share], dict[str, Tensor]]:
-    """What the centre's own kernels make of its components at one scale, and the joins' logits."""
+    network: Network,
+    context: Context,
+    scale: int,
+    images: Mapping[str, Tensor],
+    around: Mapping[str, Share] | None,
+) -> tuple[dict[str, Share], Mapping[str, KernelLayer | Tensor]]:
+    """What the centre's own kernels, and other frames, make of its components at one scale.
+
+    Beside it the joins' logits, or what makes them.
+    """
     names = list(images)
     if streamed.usable(next(iter(images.values()))):
-        return streamed.shares_in_place(network, context, scale, images)
+        return streamed.shares_in_place(network, context, scale, images, around)
     logits = network.logits(context, scale, names)
     shares = {name: masked_share_in_place(images[name], logits[name]) for name in names}
+    if around is not None:
+        shares = {name: together([share, around[name]]) for name, share in shares.items()}
     return shares, {name: logits[f"{name}.join"] for name in names if f"{name}.join" in logits}
 
 
@@ -141,13 +157,17 @@ def _shares(
     images: Mapping[str, Tensor],
     motion: Tensor,
     origin: Origin,
+    onto: Mapping[str, Share],
 ) -> dict[str, Share]:
-    """What the kernels of another frame make of its components at one scale."""
+    """What the kernels of another frame make of its components at one scale, added to others'."""
     if streamed.usable(next(iter(images.values()))):
-        return streamed.shares(network, context, scale, frame, images, motion, origin)
+        return streamed.shares(network, context, scale, frame, images, motion, origin, onto)
     logits = network.neighbour_logits(context, scale, frame, list(images))
-    return {
+    found = {
         name: masked_share(image, logits[name], motion, origin) for name, image in images.items()
+    }
+    return {
+        name: together([onto[name], share]) if onto else share for name, share in found.items()
     }
 
 

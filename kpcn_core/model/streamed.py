@@ -7,6 +7,8 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
+from kpcn_core.model import convolved
+from kpcn_core.model.kernels import KernelLayer
 from kpcn_core.model.network import Network, Origin
 from kpcn_core.model.temporal import Context
 from kpcn_core.ops.reposition import Share
@@ -23,22 +25,31 @@ def _installed() -> bool:
 
 
 def shares_in_place(
-    network: Network, context: Context, scale: int, images: Mapping[str, Tensor]
-) -> tuple[dict[str, Share], dict[str, Tensor]]:
-    """What the centre's own kernels make of its components at one scale, and the joins' logits.
+    network: Network,
+    context: Context,
+    scale: int,
+    images: Mapping[str, Tensor],
+    around: Mapping[str, Share] | None = None,
+) -> tuple[dict[str, Share], dict[str, KernelLayer]]:
+    """What the centre's own kernels make of its components at one scale, and the joins' layers.
 
     Args:
         network: predicts the kernels.
         context: of the scale.
         scale: 0 is the finest.
         images: each component with its mask [B,C+1,h,w].
+        around: what other frames add to them.
     """
     from kpcn_core.ops import fused
 
-    layers = network.kernel_layers(context, scale, list(images))
-    found = {name: fused.share(*layers[name], image) for name, image in images.items()}
+    layers = network.kernel_layers(context, scale, list(images), unfold=convolved.unfolded)
+    onto = around or {}
+    found = {
+        name: fused.share(*layers[name], image, onto=onto.get(name))
+        for name, image in images.items()
+    }
     joins = ((name, layers.get(f"{name}.join")) for name in images)
-    return found, {name: layer.logits() for name, layer in joins if layer is not None}
+    return found, {name: layer for name, layer in joins if layer is not None}
 
 
 def shares(
@@ -49,8 +60,9 @@ def shares(
     images: Mapping[str, Tensor],
     motion: Tensor,
     origin: Origin,
+    onto: Mapping[str, Share],
 ) -> dict[str, Share]:
-    """What the kernels of another frame make of its components at one scale.
+    """What the kernels of another frame make of its components at one scale, added to others'.
 
     Args:
         network: predicts the kernels.
@@ -60,21 +72,24 @@ def shares(
         images: its components with their masks [B,C+1,H,W].
         motion: from the centre to it, in pixels of the scale [B,2,h,w].
         origin: row and column, in it, of the centre's first pixel.
+        onto: component to what the frames before it gave; nothing for the first.
     """
     from kpcn_core.ops import fused
 
-    layers = network.kernel_layers(context, scale, list(images), frame)
+    layers = network.kernel_layers(
+        context, scale, list(images), frame, unfold=convolved.unfolded
+    )
     name, image = next(iter(images.items()))
     side = network.config.neighbours
     base = fused.first_taps(image, layers[name].features, motion, origin, side)
     return {
-        name: fused.share(*layers[name], image, motion, origin, base=base)
+        name: fused.share(*layers[name], image, motion, origin, onto.get(name), base)
         for name, image in images.items()
     }
 
 
-def join(sums: Tensor, coarser: Tensor, logits: Tensor) -> Tensor:
+def join(sums: Tensor, coarser: Tensor, layer: KernelLayer) -> Tensor:
     """What `Network.join` of a U-Net makes of `renormalized` sums [B,C+1,H,W]; see there."""
     from kpcn_core.ops import fused_join
 
-    return fused_join.joined(sums, coarser, logits)
+    return fused_join.joined(sums, coarser, *layer)
