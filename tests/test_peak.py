@@ -20,7 +20,7 @@ from kpcn_core.denoiser import Denoiser
 from kpcn_core.frame import Frame, Pixels
 from kpcn_core.model import peak, streamed
 from kpcn_core.model.network import Network
-from kpcn_core.ops import fused, fused_join, fused_sum
+from kpcn_core.ops import fused, fused_join, fused_pyramid, fused_sum
 from kpcn_core.prepared import Prepared
 from kpcn_core.settings import Settings
 from training import config
@@ -91,6 +91,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fused, "_launch", lambda *_: None)
     monkeypatch.setattr(fused, "_pack", lambda *_: None)
     monkeypatch.setattr(fused_join, "_launch", lambda *_: None)
+    monkeypatch.setattr(fused_pyramid, "_launch", lambda *_: None)
     monkeypatch.setattr(fused_sum, "_launch", lambda *_, **__: None)
 
 

@@ -16,7 +16,7 @@ from kpcn_core import composite, prepared
 from kpcn_core.denoiser import Denoiser
 from kpcn_core.frame import Frame, Pixels
 from kpcn_core.model import streamed
-from kpcn_core.ops import fused, fused_join, fused_sum
+from kpcn_core.ops import fused, fused_join, fused_pyramid, fused_sum
 from kpcn_core.settings import HIGH, Settings
 from tests.moving import moving_frames
 from tests.networks import ASYMMETRIC, random_network
@@ -50,6 +50,7 @@ def launches(monkeypatch: pytest.MonkeyPatch) -> list[torch.dtype]:
     monkeypatch.setattr(fused, "_launch", lambda rows, *_: found.append(rows.dtype))
     monkeypatch.setattr(fused, "_pack", lambda *_: None)
     monkeypatch.setattr(fused_join, "_launch", lambda *_: None)
+    monkeypatch.setattr(fused_pyramid, "_launch", lambda *_: None)
     monkeypatch.setattr(fused_sum, "_launch", lambda *_, **__: None)
     return found
 

@@ -34,6 +34,8 @@ class Image(NamedTuple):
 
     def pyramid(self, scales: int) -> list[Tensor]:
         """The image with its mask at every scale, finest first [B,C+1,h,w]."""
+        if streamed.usable(self.radiance):
+            return streamed.pyramid(self.radiance, self.valid, scales)
         found = [with_mask(self.radiance, self.valid)]
         for _ in range(scales - 1):
             found.append(down_masked(found[-1]))

@@ -93,3 +93,10 @@ def join(sums: Tensor, coarser: Tensor, layer: KernelLayer) -> Tensor:
     from kpcn_core.ops import fused_join
 
     return fused_join.joined(sums, coarser, *layer)
+
+
+def pyramid(radiance: Tensor, valid: Tensor, scales: int) -> list[Tensor]:
+    """`reconstruction.Image.pyramid`."""
+    from kpcn_core.ops import fused_pyramid
+
+    return fused_pyramid.pyramid(radiance, valid, scales)
