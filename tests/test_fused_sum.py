@@ -11,6 +11,7 @@ from torch.testing import assert_close
 from kpcn_core.model import convolved
 from kpcn_core.model.kernels import KernelPredictor
 from kpcn_core.model.residual import ResidualStack
+from kpcn_core.model.temporal import Context
 
 pytest.importorskip("triton", reason="Triton is not installed: pip install 'kpcn[fused]'")
 
@@ -58,7 +59,8 @@ def test_cells_are_unfolded(draw: Callable[..., Tensor], pixels: int) -> None:
         torch.nn.init.normal_(module.refine.weight, std=0.1)
     features, beside = draw(2, 24, 5, 7), draw(2, 4 * pixels, 5, 7) if pixels else None
     with torch.inference_mode():
-        found = convolved.unfolded(module, features, beside)
+        context = Context(features, [], pixels=beside)
+        found = convolved.unfolded(module, context, None)
         assert_close(found, module.unfolded(features, beside), rtol=1e-5, atol=1e-5)
 
 

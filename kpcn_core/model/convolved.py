@@ -14,7 +14,10 @@ from kpcn_core.model.encoder import Encoder
 from kpcn_core.model.kernels import KernelPredictor
 from kpcn_core.model.network import Network
 from kpcn_core.model.residual import ResidualBlock
+from kpcn_core.model.temporal import Context
 from kpcn_core.model.unet import UNet
+
+CHANNELS = 8  # of an image, what tensor cores read at a time
 
 
 def read(network: Network, planes: Sequence[Tensor], encoder: str) -> list[Tensor]:
@@ -46,12 +49,17 @@ def residual(stack: nn.Module, features: Tensor, bright: Tensor | None = None) -
     return features
 
 
-def unfolded(module: KernelPredictor, features: Tensor, pixels: Tensor | None = None) -> Tensor:
-    """`KernelPredictor.unfolded`."""
+def unfolded(module: KernelPredictor, context: Context, frame: int | None) -> Tensor:
+    """`KernelPredictor.unfolded` of the centre's features, or of another frame's."""
     from kpcn_core.ops import fused_sum
 
     if isinstance(module.unfold, nn.Identity):
-        return module.unfolded(features, pixels)
+        if frame is None:
+            return module.unfolded(context.shared, context.pixels)
+        return fused_sum.rectified(context.shared, None, context.links[frame])
+    features, pixels = (
+        (context.shared, context.pixels) if frame is None else (context.of(frame), None)
+    )
     layer = module.unfold[0]
     assert isinstance(layer, nn.Conv2d)
     assert layer.bias is not None
@@ -63,7 +71,10 @@ def unfolded(module: KernelPredictor, features: Tensor, pixels: Tensor | None = 
 
 def _encoded(module: Encoder, planes: Tensor) -> Tensor:
     """`Encoder.forward`."""
-    return module.second(_rectified(module.first, functional.pixel_unshuffle(planes, module.fold)))
+    from kpcn_core.ops import fused_sum
+
+    inner = _rectified(module.first, functional.pixel_unshuffle(planes, module.fold))
+    return fused_sum.biased(_product(module.second, inner), module.second.bias)
 
 
 def _unet(module: UNet, features: Tensor) -> list[Tensor]:
@@ -91,8 +102,12 @@ def _rectified(layer: nn.Conv2d, image: Tensor) -> Tensor:
     """A layer and a ReLU."""
     if image.device.type != "cuda":
         return functional.relu(layer(image))
+    weight, missing = layer.weight, -image.shape[1] % CHANNELS
+    if missing:
+        image, weight = (functional.pad(each, [0] * 5 + [missing]) for each in (image, weight))
+    assert isinstance(layer.padding, tuple)
     return torch.cudnn_convolution_relu(
-        image, layer.weight, layer.bias, layer.stride, layer.padding, layer.dilation, layer.groups
+        image, weight, layer.bias, layer.stride, layer.padding, layer.dilation, layer.groups
     )
 
 

@@ -35,8 +35,8 @@ SHARPNESS = 4.0
 Origin = tuple[int, int]  # row and column
 # Module, features of all frames, motion, centre and origins: see `TemporalFeatures.forward`.
 Combine = Callable[[TemporalFeatures, list[Tensor], list[Tensor], int, list[Origin]], Context]
-# Module, features and pixels: see `KernelPredictor.unfolded`.
-Unfold = Callable[[KernelPredictor, Tensor, Tensor | None], Tensor]
+# What a frame's kernels are made from, None the centre's: see `KernelPredictor.unfolded`.
+Unfold = Callable[[KernelPredictor, Context, int | None], Tensor]
 Logits = dict[str, Tensor]  # component -> [B,k*k,h,w]
 
 
@@ -272,7 +272,7 @@ class Network(nn.Module):
         scale: int,
         names: Sequence[str],
         frame: int | None = None,
-        unfold: Unfold = KernelPredictor.unfolded,
+        unfold: Unfold | None = None,
     ) -> dict[str, KernelLayer]:
         """What makes `logits`, or with a frame `neighbour_logits`, for kernels that make their own.
 
@@ -281,11 +281,7 @@ class Network(nn.Module):
         centre = frame is None
         module = _of(self.centre if centre else self.other, scale)
         assert isinstance(module, KernelPredictor)
-        full = (
-            unfold(module, context.shared, context.pixels)
-            if frame is None
-            else unfold(module, context.of(frame), None)
-        )
+        full = (unfold or _unfolded)(module, context, frame)
         weight, bias = module.logits.weight, module.logits.bias
         if self.apart:
             parts = zip(names, full.chunk(len(names)), strict=True)
@@ -435,6 +431,12 @@ class Network(nn.Module):
                 if f"{name}.join" in biases:
                     # The mean of the fine image itself, and all of its detail.
                     biases[f"{name}.join"][-2:] = SHARPNESS
+
+
+def _unfolded(module: KernelPredictor, context: Context, frame: int | None) -> Tensor:
+    if frame is None:
+        return module.unfolded(context.shared, context.pixels)
+    return module.unfolded(context.of(frame))
 
 
 def _steered(

@@ -168,9 +168,7 @@ def _shares(
     found = {
         name: masked_share(image, logits[name], motion, origin) for name, image in images.items()
     }
-    return {
-        name: together([onto[name], share]) if onto else share for name, share in found.items()
-    }
+    return {name: together([onto[name], share]) if onto else share for name, share in found.items()}
 
 
 def motion_pyramid(motion: Tensor, scales: int) -> list[Tensor]:

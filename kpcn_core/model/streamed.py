@@ -76,9 +76,7 @@ def shares(
     """
     from kpcn_core.ops import fused
 
-    layers = network.kernel_layers(
-        context, scale, list(images), frame, unfold=convolved.unfolded
-    )
+    layers = network.kernel_layers(context, scale, list(images), frame, unfold=convolved.unfolded)
     name, image = next(iter(images.items()))
     side = network.config.neighbours
     base = fused.first_taps(image, layers[name].features, motion, origin, side)

@@ -107,7 +107,7 @@ def _launch(
 
 def _packed(image: Tensor, first: int, colors: int, radius: int) -> Tensor:
     """Each pixel as four numbers, with a border of pixels that count nothing [B,H+2r,W+2r,4]."""
-    batch, planes, height, width = image.shape
+    batch, _, height, width = image.shape
     size = height + 2 * radius, width + 2 * radius
     packed = image.new_empty((batch, *size, CHANNELS + 1))
     _pack(image, packed, first, colors, radius)

@@ -51,7 +51,6 @@ def share_kernel(
         SCALE: log2(e).
         PRECISION: of the products of float32, as `tl.dot` calls it.
     """
-    TAPS: tl.constexpr = SIDE * SIDE
     image = tl.program_id(1).to(tl.int64)
     pixel = tl.program_id(0) * TILE_PIXELS + tl.arange(0, TILE_PIXELS)
     there = pixel < count
@@ -66,14 +65,14 @@ def share_kernel(
     )
 
     highest = tl.full([TILE_PIXELS, TILE_TAPS], NOTHING, tl.float32)
-    for start in range(0, TAPS, TILE_TAPS):
+    for start in range(0, SIDE * SIDE, TILE_TAPS):
         tap = start + lane
         columns = tl.load(
             matrix + tap[None, :] * CHANNELS + channel[:, None],
-            mask=(tap < TAPS)[None, :] & filled[:, None],
+            mask=(tap < SIDE * SIDE)[None, :] & filled[:, None],
             other=0.0,
         )
-        line = tl.load(bias + tap, mask=tap < TAPS, other=NOTHING)
+        line = tl.load(bias + tap, mask=tap < SIDE * SIDE, other=NOTHING)
         logits = tl.dot(features, columns, input_precision=PRECISION)
         highest = tl.maximum(highest, logits + line[None, :])
     top = tl.max(highest, axis=1) * SCALE
@@ -88,19 +87,19 @@ def share_kernel(
     green = tl.zeros([TILE_PIXELS, TILE_TAPS], tl.float32)
     blue = tl.zeros([TILE_PIXELS, TILE_TAPS], tl.float32)
     weight = tl.zeros([TILE_PIXELS, TILE_TAPS], tl.float32)
-    for start in range(0, TAPS, TILE_TAPS):
+    for start in range(0, SIDE * SIDE, TILE_TAPS):
         tap = start + lane
         columns = tl.load(
             matrix + tap[None, :] * CHANNELS + channel[:, None],
-            mask=(tap < TAPS)[None, :] & filled[:, None],
+            mask=(tap < SIDE * SIDE)[None, :] & filled[:, None],
             other=0.0,
         )
-        line = tl.load(bias + tap, mask=tap < TAPS, other=NOTHING)
+        line = tl.load(bias + tap, mask=tap < SIDE * SIDE, other=NOTHING)
         logits = tl.dot(features, columns, input_precision=PRECISION)
         lower = logits * SCALE + (line[None, :] * SCALE - top[:, None])
         # Never less than a normal number: all that a pixel prefers may be masked.
-        power = tl.exp2(tl.maximum(lower, tl.where(tap < TAPS, LEAST, NOTHING)[None, :]))
-        offset = tl.where(tap < TAPS, tap // SIDE * stride + tap % SIDE, 0)
+        power = tl.exp2(tl.maximum(lower, tl.where(tap < SIDE * SIDE, LEAST, NOTHING)[None, :]))
+        offset = tl.where(tap < SIDE * SIDE, tap // SIDE * stride + tap % SIDE, 0)
         at = source[:, None] + offset[None, :] * 2
         red_green = tl.load(at)
         blue_mask = tl.load(at + 1)

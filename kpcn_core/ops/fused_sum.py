@@ -23,6 +23,13 @@ def finished(product: Tensor, bias: Tensor | None, skip: Tensor | None) -> tuple
     return product, result
 
 
+def biased(product: Tensor, bias: Tensor | None) -> Tensor:
+    """The sum of both [B,C,H,W], in the memory of the product."""
+    product = _innermost(product)
+    _sum(product, bias, None, product, None)
+    return product
+
+
 def rectified(product: Tensor, bias: Tensor | None, skip: Tensor | None) -> Tensor:
     """The sum of all after a ReLU [B,C,H,W]."""
     product = _innermost(product)
@@ -86,7 +93,7 @@ def _sum(
     bias: Tensor | None,
     skip: Tensor | None,
     total: Tensor | None,
-    result: Tensor,
+    result: Tensor | None,
 ) -> None:
     added = product if skip is None else _innermost(skip)
     if added.shape != product.shape:
@@ -94,9 +101,10 @@ def _sum(
     _launch(
         sum_kernel, product, -(-product.numel() // TILE),
         product, product if bias is None else bias, added,
-        result if total is None else total, result, product.numel(),
+        product if total is None else total, product if result is None else result,
+        product.numel(),
         CHANNELS=product.shape[1], BIASED=bias is not None, SKIPS=skip is not None,
-        KEEPS=total is not None, TILE=TILE,
+        KEEPS=total is not None, RECTIFIES=result is not None, TILE=TILE,
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import triton.language as tl
 def sum_kernel(
     product, bias, skip, total, rectified, count,
     CHANNELS: tl.constexpr, BIASED: tl.constexpr, SKIPS: tl.constexpr, KEEPS: tl.constexpr,
-    TILE: tl.constexpr,
+    RECTIFIES: tl.constexpr, TILE: tl.constexpr,
 ):  # fmt: skip
     """One tile of numbers.
 
@@ -23,6 +23,7 @@ def sum_kernel(
         BIASED: whether there is a bias.
         SKIPS: whether there is a skip.
         KEEPS: whether the total is written.
+        RECTIFIES: whether what is not negative is.
         TILE: numbers of a program.
     """
     at = tl.program_id(0).to(tl.int64) * TILE + tl.arange(0, TILE)
@@ -34,7 +35,8 @@ def sum_kernel(
         found += tl.load(skip + at, mask=there, other=0.0).to(tl.float32)
     if KEEPS:
         tl.store(total + at, found, mask=there)
-    tl.store(rectified + at, tl.maximum(found, 0.0), mask=there)
+    if RECTIFIES:
+        tl.store(rectified + at, tl.maximum(found, 0.0), mask=there)
 
 
 @triton.jit
