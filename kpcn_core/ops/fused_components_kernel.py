@@ -99,8 +99,8 @@ def component_kernel(
             color -= tl.load(lesser + at, mask=there, other=0.0)
         color *= factor
         known = known & is_finite(color)
-        colors = colors + (color,)  # noqa: RUF005
-        factors = factors + (factor,)  # noqa: RUF005
+        colors = colors + (color,)
+        factors = factors + (factor,)
     for channel in tl.static_range(3):
         at = channel * count + pixel
         tl.store(radiance + at, tl.where(known, colors[channel], 0.0), mask=there)

@@ -65,15 +65,15 @@ def at_most(values, most):
 
 
 @triton.jit
-def mean_around(plane, row, column, height, width, WEIGHTS: tl.constexpr):
+def mean_around(plane, row, column, height, width, weights):
     """Weighted means of the pixels around some, in both directions; the border goes on beyond."""
-    half: tl.constexpr = len(WEIGHTS) // 2
+    half: tl.constexpr = len(weights) // 2
     found = 0.0
-    for i in tl.static_range(len(WEIGHTS)):
+    for i in tl.static_range(len(weights)):
         y = tl.minimum(tl.maximum(row + (i - half), 0), height - 1) * width
         line = 0.0
-        for k in tl.static_range(len(WEIGHTS)):
+        for k in tl.static_range(len(weights)):
             x = tl.minimum(tl.maximum(column + (k - half), 0), width - 1)
-            line += WEIGHTS[k] * tl.load(plane + y + x)
-        found += WEIGHTS[i] * line
+            line += weights[k] * tl.load(plane + y + x)
+        found += weights[i] * line
     return found

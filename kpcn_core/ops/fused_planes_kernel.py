@@ -36,21 +36,28 @@ def planes_kernel(
     row = pixel // grown_width
     column = pixel % grown_width
     there = (row < height) & (column < width)
-    # Each thread has the planes of its pixels: they are joined first with those half of all further
-    # on, and last with the next.
     planes = ()
     for index in tl.static_range(2**LEVELS):
         found = _made(
             images, row, column, there,
             KINDS[index], IMAGES[index], CHANNELS[index], EPSILON, TILE,
         )  # fmt: skip
-        planes = planes + (found.to(out.dtype.element_ty),)  # noqa: RUF005
-    for level in tl.static_range(LEVELS):
-        planes = _halved(planes, 2 ** (LEVELS - 1 - level))
-    together = tl.reshape(planes[0], [TILE, 2**LEVELS])
+        planes = planes + (found.to(out.dtype.element_ty),)
+    together = _together(planes, LEVELS, TILE)
     depth = tl.arange(0, 2**LEVELS)
     place = pixel.to(tl.int64)[:, None] * DEPTH + depth[None, :]
     tl.store(out + place, together, mask=(pixel < count)[:, None] & (depth < DEPTH)[None, :])
+
+
+@triton.jit
+def _together(planes, LEVELS: tl.constexpr, TILE: tl.constexpr):
+    """2**LEVELS planes of the same pixels as [TILE,2**LEVELS].
+
+    Each thread has all planes of its pixels; so they are stored pixel by pixel, many at a time.
+    """
+    for level in tl.static_range(LEVELS):
+        planes = _halved(planes, 2 ** (LEVELS - 1 - level))
+    return tl.reshape(planes[0], [TILE, 2**LEVELS])
 
 
 @triton.jit
@@ -58,7 +65,7 @@ def _halved(planes, HALF: tl.constexpr):
     """Each of the first half of some planes, joined with the one so far behind it."""
     joined = ()
     for index in tl.static_range(HALF):
-        joined = joined + (tl.join(planes[index], planes[index + HALF]),)  # noqa: RUF005
+        joined = joined + (tl.join(planes[index], planes[index + HALF]),)
     return joined
 
 
