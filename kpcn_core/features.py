@@ -152,17 +152,16 @@ def components(
     if not split or not is_split(aovs):
         return _by_name(make("specular", [color], aovs.get("color_mse"), gain))
     diffuse, albedo = aovs["diffuse"], aovs["albedo"]
+    specular = [aovs["specular"]] if "specular" in aovs else [color, diffuse]
     found = [
         make("irradiance", [diffuse], aovs.get("diffuse_mse"), gain, albedo),
-        make("specular", [color, diffuse], aovs.get("specular_mse"), gain),
+        make("specular", specular, aovs.get("specular_mse"), gain),
         make("albedo", [albedo], aovs.get("albedo_mse")),
     ]
     if "specular" in aovs:
-        specular = aovs["specular"]
-        found[1] = make("specular", [specular], aovs.get("specular_mse"), gain)
         # Nobody estimates its variance; but for edges it has none.
         known = torch.zeros_like(color) if "specular_mse" in aovs else None
-        found.append(make("emission", [color, diffuse, specular], known, gain))
+        found.append(make("emission", [color, diffuse, *specular], known, gain))
     return _by_name(*found)
 
 

@@ -72,12 +72,13 @@ def ready(given: Frame, split: bool, fused: bool) -> Prepared:
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 40), (33, 16), (50, 35)])
 def test_exposure_is_that_of_the_readable_way(size: tuple[int, int]) -> None:
-    color = 4 * torch.rand(1, 3, *size, device=DEVICE) - 1
+    generator = torch.Generator().manual_seed(5)
+    color = 4 * torch.rand(1, 3, *size, generator=generator).to(DEVICE) - 1
     color[..., size[0] // 2 :, :] = 0.0
     if color.numel() > 3:
         color[0, 1, 0, 3], color[0, 2, 0, 4] = torch.nan, torch.inf
     for image in (color, color[..., : size[1] // 2 + 1], torch.zeros_like(color)):
-        assert_close(features_fused.exposure(image), features.exposure(image), rtol=1e-6, atol=0)
+        assert_close(features_fused.exposure(image), features.exposure(image), rtol=3e-6, atol=0)
 
 
 @pytest.mark.parametrize("encoder", LACKING)
