@@ -8,18 +8,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
+OLDEST = (3, 3)  # version of Triton whose kernels take tuples
 # An image as kernels read it: its numbers, and the strides of its planes and its rows.
 Image = tuple[Tensor, int, int]
 
 
 def usable(image: Tensor) -> bool:
     """Whether an image is on a CUDA device, with Triton there and nothing to learn."""
-    return image.device.type == "cuda" and not torch.is_grad_enabled() and _installed()
+    return image.device.type == "cuda" and not torch.is_grad_enabled() and installed()
 
 
 @cache
-def _installed() -> bool:
-    return find_spec("triton") is not None
+def installed() -> bool:
+    """Whether there is a Triton that knows what the kernels need."""
+    if find_spec("triton") is None:
+        return False
+    import triton
+
+    return tuple(int(part) for part in triton.__version__.split(".")[:2]) >= OLDEST
 
 
 def strided(image: Tensor) -> Image:
