@@ -4,7 +4,7 @@ All tensors are float32 [B,C,H,W] on one device. Colors are divided by the frame
 so that the network and its loss see every shot at the same brightness.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -97,8 +97,43 @@ def block_exposure(blocks: Tensor, black: float = BLACK, grey: float = MIDDLE_GR
     return grey / mean
 
 
+def component(
+    name: str,
+    images: Sequence[Tensor],
+    variance: Tensor | None,
+    gain: Tensor | None = None,
+    albedo: Tensor | None = None,
+) -> Component:
+    """Scale an image and its variance, and mask what is not finite.
+
+    Args:
+        name: of the component.
+        images: one [B,3,H,W], and others that are subtracted from it.
+        variance: of the image, likewise.
+        gain: exposure factor [B,1,1,1]; None is 1.
+        albedo: what the image is divided by (`demodulator`), likewise; None is 1.
+    """
+    image = images[0]
+    for less in images[1:]:
+        image = image - less
+    factor = torch.ones_like(image[:, :1, :1, :1]) if gain is None else gain
+    if albedo is not None:
+        factor = factor / demodulator(albedo)
+    scaled = image * factor
+    valid = torch.isfinite(scaled).all(dim=1, keepdim=True)
+    return Component(
+        name,
+        torch.where(valid, scaled, 0.0),
+        None if variance is None else finite(variance * factor.square()),
+        valid.to(scaled.dtype),
+    )
+
+
 def components(
-    aovs: Mapping[str, Tensor], gain: Tensor, split: bool = True
+    aovs: Mapping[str, Tensor],
+    gain: Tensor,
+    split: bool = True,
+    make: Callable[..., Component] = component,
 ) -> dict[str, Component]:
     """Split a frame into the components that are filtered each by kernels of its own.
 
@@ -111,23 +146,22 @@ def components(
         aovs: AOV name to [B,C,H,W]; "color" is needed.
         gain: exposure factor [B,1,1,1].
         split: False to leave the color whole.
+        make: does what `component` does.
     """
     color = aovs["color"]
     if not split or not is_split(aovs):
-        return _by_name(_component("specular", color, aovs.get("color_mse"), gain))
+        return _by_name(make("specular", [color], aovs.get("color_mse"), gain))
     diffuse, albedo = aovs["diffuse"], aovs["albedo"]
-    unit = torch.ones_like(gain)
+    specular = [aovs["specular"]] if "specular" in aovs else [color, diffuse]
     found = [
-        _component("irradiance", diffuse, aovs.get("diffuse_mse"), gain / demodulator(albedo)),
-        _component("specular", color - diffuse, aovs.get("specular_mse"), gain),
-        _component("albedo", albedo, aovs.get("albedo_mse"), unit),
+        make("irradiance", [diffuse], aovs.get("diffuse_mse"), gain, albedo),
+        make("specular", specular, aovs.get("specular_mse"), gain),
+        make("albedo", [albedo], aovs.get("albedo_mse")),
     ]
     if "specular" in aovs:
-        specular = aovs["specular"]
-        found[1] = _component("specular", specular, aovs.get("specular_mse"), gain)
         # Nobody estimates its variance; but for edges it has none.
         known = torch.zeros_like(color) if "specular_mse" in aovs else None
-        found.append(_component("emission", color - diffuse - specular, known, gain))
+        found.append(make("emission", [color, diffuse, *specular], known, gain))
     return _by_name(*found)
 
 
@@ -229,18 +263,6 @@ def relative_deviation(mean: Tensor, variance: Tensor, epsilon: float = VARIANCE
     square = mean.square().sum(dim=1, keepdim=True) + epsilon
     ratio = variance.clamp(min=0.0).sum(dim=1, keepdim=True) / square
     return ratio.clamp(max=1.0).sqrt()
-
-
-def _component(name: str, image: Tensor, variance: Tensor | None, factor: Tensor) -> Component:
-    """Scale an image and its variance, and mask what is not finite."""
-    scaled = image * factor
-    valid = torch.isfinite(scaled).all(dim=1, keepdim=True)
-    return Component(
-        name,
-        torch.where(valid, scaled, 0.0),
-        None if variance is None else finite(variance * factor.square()),
-        valid.to(scaled.dtype),
-    )
 
 
 def _by_name(*found: Component) -> dict[str, Component]:

@@ -25,6 +25,7 @@ from kpcn_core.model.reconstruction import (
 )
 from kpcn_core.model.specialization import is_one_number
 from kpcn_core.model.temporal import Context
+from kpcn_core.ops import fusion
 from kpcn_core.ops.kernels import without_mask
 
 
@@ -62,6 +63,11 @@ def planes(
     """What `read` reads of a frame; arguments as of `encode`."""
     if encoding.usable(network, next(iter(parts.values())).radiance):
         return [encoding.planes(network, parts, aovs, encoder)]
+    if fusion.usable(next(iter(parts.values())).radiance):
+        # Triton is not everywhere.
+        from kpcn_core.model import planes as fused
+
+        return fused.planes(network, parts, aovs, encoder)
     alignment = network.config.alignment
     grown = {name: _padded_component(part, alignment) for name, part in parts.items()}
     guides = {name: padded(aov, alignment) for name, aov in aovs.items()}

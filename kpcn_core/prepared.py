@@ -14,6 +14,7 @@ from kpcn_core.frame import Frame, Pixels
 from kpcn_core.half_turn import turned
 from kpcn_core.model.reconstruction import Image
 from kpcn_core.motion import DIRECTIONS
+from kpcn_core.ops import fusion
 from kpcn_core.ops.trajectory import trajectories
 from kpcn_core.region import Region
 from kpcn_core.transfer import tensor
@@ -109,8 +110,7 @@ def prepare(frame: Frame, split: bool, like: Mapping[str, str], device: torch.de
         MissingAov: a layer is to be filtered like something that the frame lacks.
     """
     aovs = {name: tensor(pixels, device) for name, pixels in frame.aovs.items()}
-    gain = features.exposure(aovs["color"])
-    parts = features.components(aovs, gain, split)
+    gain, parts = _components(aovs, split)
     riders = _riders(frame, parts, like)
     images = {
         name: _image(part, [_exposed(frame, name, one, aovs, gain) for one in riders[name]])
@@ -118,6 +118,19 @@ def prepare(frame: Frame, split: bool, like: Mapping[str, str], device: torch.de
     }
     _report_invalid(frame, riders, images)
     return Prepared(frame, gain, parts, aovs, images, riders)
+
+
+def _components(aovs: Mapping[str, Tensor], split: bool) -> tuple[Tensor, dict[str, Component]]:
+    """Exposure factor and components."""
+    color = aovs["color"]
+    if not fusion.usable(color):
+        gain = features.exposure(color)
+        return gain, features.components(aovs, gain, split)
+    # Triton is not everywhere.
+    from kpcn_core import features_fused
+
+    gain = features_fused.exposure(color)
+    return gain, features.components(aovs, gain, split, features_fused.component)
 
 
 def _turned(part: Component) -> Component:

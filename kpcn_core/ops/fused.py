@@ -15,6 +15,7 @@ import torch
 import triton
 from torch import Tensor
 
+from kpcn_core.ops import fusion
 from kpcn_core.ops.fused_kernel import pack_kernel, share_kernel
 from kpcn_core.ops.kernels import LOGIT_RANGE, kernel_size
 from kpcn_core.ops.reposition import Share, targets
@@ -90,37 +91,31 @@ def _launch(
     """One pass over all pixels; `sums` and `peak` are filled."""
     count, channels = rows.shape[1:]
     before = Share(sums, peak) if onto is None else onto
-    # Triton launches on the current device, which need not be the tensors'.
-    with torch.cuda.device_of(rows):  # type: ignore[no-untyped-call]
-        share_kernel[(triton.cdiv(count, TILE_PIXELS), len(rows))](
-            rows, matrix, bias.float(), packed.view(torch.int64), peak if base is None else base,
-            before.sums.contiguous(), before.peak.contiguous(), sums, peak,
-            count, sums.shape[-1], packed.shape[2], packed[0].numel() // 2, sums.shape[1], first,
-            *origin,
-            CHANNELS=channels, PADDED=max(TILE_CHANNELS, triton.next_power_of_2(channels)),
-            SIDE=math.isqrt(len(matrix)), COLORS=min(CHANNELS, sums.shape[1] - 1 - first),
-            MOVES=base is not None, ADDS=onto is not None,
-            TILE_PIXELS=TILE_PIXELS, TILE_TAPS=TILE_TAPS, LEAST=-LOGIT_RANGE * LOG2_E,
-            SCALE=LOG2_E, PRECISION=PRECISION,
-        )  # fmt: skip
+    fusion.launch(
+        share_kernel, [triton.cdiv(count, TILE_PIXELS), len(rows)], rows,
+        rows, matrix, bias.float(), packed.view(torch.int64), peak if base is None else base,
+        before.sums.contiguous(), before.peak.contiguous(), sums, peak,
+        count, sums.shape[-1], packed.shape[2], packed[0].numel() // 2, sums.shape[1], first,
+        *origin,
+        CHANNELS=channels, PADDED=max(TILE_CHANNELS, triton.next_power_of_2(channels)),
+        SIDE=math.isqrt(len(matrix)), COLORS=min(CHANNELS, sums.shape[1] - 1 - first),
+        MOVES=base is not None, ADDS=onto is not None,
+        TILE_PIXELS=TILE_PIXELS, TILE_TAPS=TILE_TAPS, LEAST=-LOGIT_RANGE * LOG2_E,
+        SCALE=LOG2_E, PRECISION=PRECISION,
+    )  # fmt: skip
 
 
 def _packed(image: Tensor, first: int, colors: int, radius: int) -> Tensor:
     """Each pixel as four numbers, with a border of pixels that count nothing [B,H+2r,W+2r,4]."""
-    batch, _, height, width = image.shape
+    batch, planes, height, width = image.shape
     size = height + 2 * radius, width + 2 * radius
     packed = image.new_empty((batch, *size, CHANNELS + 1))
-    _pack(image, packed, first, colors, radius)
+    fusion.launch(
+        pack_kernel, [triton.cdiv(size[0] * size[1], PACKED_PIXELS), batch], image,
+        image, packed, height, width, planes, first,
+        RADIUS=radius, COLORS=colors, TILE=PACKED_PIXELS,
+    )  # fmt: skip
     return packed
-
-
-def _pack(image: Tensor, packed: Tensor, first: int, colors: int, radius: int) -> None:
-    batch, planes, height, width = image.shape
-    with torch.cuda.device_of(image):  # type: ignore[no-untyped-call]
-        pack_kernel[(triton.cdiv(packed.shape[1] * packed.shape[2], PACKED_PIXELS), batch)](
-            image, packed, height, width, planes, first,
-            RADIUS=radius, COLORS=colors, TILE=PACKED_PIXELS,
-        )  # fmt: skip
 
 
 def first_taps(

@@ -8,6 +8,7 @@ import torch
 import triton
 from torch import Tensor
 
+from kpcn_core.ops import fusion
 from kpcn_core.ops.fused import PRECISION, TILE_CHANNELS, rows_of
 from kpcn_core.ops.fused_join_kernel import join_kernel
 from kpcn_core.ops.pyramid import JOIN_LOGITS
@@ -40,20 +41,12 @@ def joined(sums: Tensor, coarse: Tensor, features: Tensor, weight: Tensor, bias:
         )
     result = torch.empty_like(sums)
     matrix = weight.to(features.dtype).contiguous()
-    _launch(sums, coarse, rows_of(features), matrix, bias.float(), result)
+    rows = rows_of(features)
+    fusion.launch(
+        join_kernel, [triton.cdiv(low_height * low_width, TILE), batch], sums,
+        sums, coarse, rows, matrix, bias.float(), result, low_height, low_width,
+        CHANNELS=channels - 1, LOGITS=JOIN_LOGITS, FEATURES=rows.shape[-1],
+        PADDED=max(TILE_CHANNELS, triton.next_power_of_2(rows.shape[-1])), TILE=TILE,
+        PRECISION=PRECISION,
+    )  # fmt: skip
     return result
-
-
-def _launch(
-    sums: Tensor, coarse: Tensor, rows: Tensor, matrix: Tensor, bias: Tensor, result: Tensor
-) -> None:
-    """One pass over all blocks; `result` is filled."""
-    batch, channels, height, width = coarse.shape
-    # Triton launches on the current device, which need not be the tensors'.
-    with torch.cuda.device_of(sums):  # type: ignore[no-untyped-call]
-        join_kernel[(triton.cdiv(height * width, TILE), batch)](
-            sums, coarse, rows, matrix, bias, result, height, width,
-            CHANNELS=channels - 1, LOGITS=JOIN_LOGITS, FEATURES=rows.shape[-1],
-            PADDED=max(TILE_CHANNELS, triton.next_power_of_2(rows.shape[-1])), TILE=TILE,
-            PRECISION=PRECISION,
-        )  # fmt: skip

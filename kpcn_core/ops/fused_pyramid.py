@@ -3,10 +3,10 @@
 The twin of `kernels.with_mask` and `pyramid.down_masked`. For inference, like `ops.fused`.
 """
 
-import torch
 import triton
 from torch import Tensor
 
+from kpcn_core.ops import fusion
 from kpcn_core.ops.fused_pyramid_kernel import halve_kernel, mask_kernel
 
 TILE = 256  # pixels of a program
@@ -23,19 +23,17 @@ def pyramid(radiance: Tensor, valid: Tensor, scales: int) -> list[Tensor]:
     radiance, valid = (each.float().contiguous() for each in (radiance, valid))
     batch, channels, height, width = radiance.shape
     found = [radiance.new_empty((batch, channels + 1, height, width))]
-    _launch(mask_kernel, height * width, radiance, valid, found[0])
+    sizes = {"CHANNELS": channels, "TILE": TILE}
+    fusion.launch(
+        mask_kernel, [triton.cdiv(height * width, TILE), batch], radiance,
+        radiance, valid, found[0], height * width, **sizes,
+    )  # fmt: skip
     for _ in range(scales - 1):
         fine = found[-1]
-        found.append(fine.new_empty((*fine.shape[:2], fine.shape[2] // 2, fine.shape[3] // 2)))
-        _launch(halve_kernel, found[-1][0, 0].numel(), fine, found[-1], found[-1].shape[3])
+        height, width = height // 2, width // 2
+        found.append(fine.new_empty((batch, channels + 1, height, width)))
+        fusion.launch(
+            halve_kernel, [triton.cdiv(height * width, TILE), batch], fine,
+            fine, found[-1], width, height * width, **sizes,
+        )  # fmt: skip
     return found
-
-
-def _launch(kernel: object, pixels: int, image: Tensor, *rest: object) -> None:
-    """One pass over the pixels of every image."""
-    channels = rest[-1].shape[1] - 1 if isinstance(rest[-1], Tensor) else image.shape[1] - 1
-    # Triton launches on the current device, which need not be the tensors'.
-    with torch.cuda.device_of(image):  # type: ignore[no-untyped-call]
-        kernel[(triton.cdiv(pixels, TILE), len(image))](  # type: ignore[index]
-            image, *rest, pixels, CHANNELS=channels, TILE=TILE
-        )

@@ -9,6 +9,7 @@ import torch
 import triton
 from torch import Tensor
 
+from kpcn_core.ops import fusion
 from kpcn_core.ops.fused_sum_kernel import enlarge_kernel, sum_kernel, unfold_kernel
 
 TILE = 2048  # numbers of a program
@@ -48,8 +49,8 @@ def enlarged(product: Tensor, bias: Tensor, skip: Tensor) -> Tensor:
     """
     product, skip = _innermost(product), _innermost(skip)
     result = torch.empty_like(skip)
-    _launch(
-        enlarge_kernel, product, -(-skip.numel() // TILE),
+    fusion.launch(
+        enlarge_kernel, [triton.cdiv(skip.numel(), TILE)], product,
         product, bias, skip, result, skip.shape[3], skip.numel(),
         CHANNELS=skip.shape[1], TILE=TILE,
     )  # fmt: skip
@@ -78,8 +79,8 @@ def unfolded(
     full = None if pixels is None else _empty(product, width, size)
     seen = _empty(product, width + beside, size)
     count = len(product) * size[0] * size[1]
-    _launch(
-        unfold_kernel, product, -(-count // TILE_PIXELS),
+    fusion.launch(
+        unfold_kernel, [triton.cdiv(count, TILE_PIXELS)], product,
         product, bias, product if pixels is None else _innermost(pixels),
         seen if full is None else full, seen, size[1], count,
         WIDTH=width, BESIDE=beside, FOLD=fold, KEEPS=full is not None, TILE=TILE_PIXELS,
@@ -98,21 +99,14 @@ def _sum(
     added = product if skip is None else _innermost(skip)
     if added.shape != product.shape:
         raise ValueError(f"a skip of {list(added.shape)} beside a product of {list(product.shape)}")
-    _launch(
-        sum_kernel, product, -(-product.numel() // TILE),
+    fusion.launch(
+        sum_kernel, [triton.cdiv(product.numel(), TILE)], product,
         product, product if bias is None else bias, added,
         product if total is None else total, product if result is None else result,
         product.numel(),
         CHANNELS=product.shape[1], BIASED=bias is not None, SKIPS=skip is not None,
         KEEPS=total is not None, RECTIFIES=result is not None, TILE=TILE,
     )  # fmt: skip
-
-
-def _launch(kernel: object, like: Tensor, programs: int, *arguments: object, **sizes: int) -> None:
-    """One pass over all programs."""
-    # Triton launches on the current device, which need not be the tensors'.
-    with torch.cuda.device_of(like):  # type: ignore[no-untyped-call]
-        kernel[(programs,)](*arguments, **sizes)  # type: ignore[index]
 
 
 def _innermost(image: Tensor) -> Tensor:
