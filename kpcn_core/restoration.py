@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from kpcn_core.features import ALBEDO_EPSILON, demodulator, finite
-from kpcn_core.ops import compiler
+from kpcn_core.ops import compiler, fusion
 from kpcn_core.ops.workers import ROWS, in_rows
 from kpcn_core.prepared import Prepared
 
@@ -219,6 +219,8 @@ def surplus(
             [1,1,1,1] of the device, which is then not waited for.
         noise_counts: a and b: a + b / sqrt(count) times the noise must be seen.
     """
+    if fusion.usable(denoised):
+        return _fused(noisy, denoised, variance, count, dark, noise_counts)
     if compiler.usable(denoised):
         return _compiled(noisy, denoised, variance, count, float(dark), noise_counts)
     usable = (noisy + denoised).isfinite().all(dim=1, keepdim=True) & (count >= 2)
@@ -235,6 +237,23 @@ def surplus(
     expected = torch.maximum(_mean(noise, AROUND), least[..., :height, :width])
     seen = _mean(relative((noisy - denoised).square()), AROUND)
     return (1 - doubt * expected / (seen + TINY)).clamp(min=0) * usable
+
+
+def _fused(
+    noisy: Tensor,
+    denoised: Tensor,
+    variance: Tensor,
+    count: Tensor,
+    dark: Tensor | float,
+    noise_counts: tuple[float, float],
+) -> Tensor:
+    """`surplus` of images on a GPU, in few passes over them."""
+    # Triton is not everywhere.
+    from kpcn_core.ops.fused_surplus import floor, relative_squares, shares
+
+    measured = relative_squares(noisy, denoised, variance, count, dark, noise_counts, POOL)
+    least = floor(measured.pooled, WIDE, FLOOR)
+    return shares(measured, least, AROUND, POOL, TINY)
 
 
 def _compiled(

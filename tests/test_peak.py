@@ -20,7 +20,7 @@ from kpcn_core.denoiser import Denoiser
 from kpcn_core.frame import Frame, Pixels
 from kpcn_core.model import peak, streamed
 from kpcn_core.model.network import Network
-from kpcn_core.ops import fused, fused_join
+from kpcn_core.ops import fused, fused_join, fusion
 from kpcn_core.prepared import Prepared
 from kpcn_core.settings import Settings
 from training import config
@@ -87,7 +87,9 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(prepared, "_report_invalid", lambda *_: None)
     monkeypatch.setattr(composite, "fetched", fetched)
-    monkeypatch.setattr(streamed, "usable", lambda image: not torch.is_grad_enabled())
+    for module in (streamed, fusion):
+        monkeypatch.setattr(module, "usable", lambda image: not torch.is_grad_enabled())
+    monkeypatch.setattr(fusion, "launch", lambda *_, **constants: None)
     monkeypatch.setattr(fused, "_launch", lambda *_: None)
     monkeypatch.setattr(fused_join, "_launch", lambda *_: None)
 

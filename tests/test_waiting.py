@@ -16,7 +16,7 @@ from kpcn_core import composite, prepared
 from kpcn_core.denoiser import Denoiser
 from kpcn_core.frame import Frame, Pixels
 from kpcn_core.model import streamed
-from kpcn_core.ops import fused, fused_join
+from kpcn_core.ops import fused, fused_join, fusion
 from kpcn_core.settings import HIGH, Settings
 from tests.moving import moving_frames
 from tests.networks import ASYMMETRIC, random_network
@@ -44,9 +44,11 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Tensor]]:
 
 @pytest.fixture
 def launches(monkeypatch: pytest.MonkeyPatch) -> list[torch.dtype]:
-    """Kernels applied as they are predicted, up to the launch; the features' precision."""
+    """Triton's kernels up to their launch; the precision of the features whose kernels apply."""
     found: list[torch.dtype] = []
-    monkeypatch.setattr(streamed, "usable", lambda image: True)
+    for module in (streamed, fusion):
+        monkeypatch.setattr(module, "usable", lambda image: True)
+    monkeypatch.setattr(fusion, "launch", lambda *_, **constants: None)
     monkeypatch.setattr(fused, "_launch", lambda rows, *_: found.append(rows.dtype))
     monkeypatch.setattr(fused_join, "_launch", lambda *_: None)
     return found
@@ -84,7 +86,8 @@ def test_a_window_and_another_lambda_never_wait(
 def test_a_frame_in_tiles_never_waits(
     streams: bool, launches: list[torch.dtype], ends: list[Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streamed, "usable", lambda image: streams)
+    for module in (streamed, fusion):
+        monkeypatch.setattr(module, "usable", lambda image: streams)
     denoiser = Denoiser(random_network(fold=2), META)
     (frame,) = frames(1)
     denoiser.denoise(frame, ("color", "alpha"), tile=16)

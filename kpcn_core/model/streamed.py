@@ -1,25 +1,13 @@
 """Kernels that are applied as they are predicted, on a GPU: no logits in memory (`ops.fused`)."""
 
 from collections.abc import Mapping
-from functools import cache
-from importlib.util import find_spec
 
-import torch
 from torch import Tensor
 
 from kpcn_core.model.network import Network, Origin
 from kpcn_core.model.temporal import Context
+from kpcn_core.ops.fusion import usable as usable
 from kpcn_core.ops.reposition import Share
-
-
-def usable(image: Tensor) -> bool:
-    """Whether an image is on a CUDA device, with Triton there and nothing to learn."""
-    return image.device.type == "cuda" and not torch.is_grad_enabled() and _installed()
-
-
-@cache
-def _installed() -> bool:
-    return find_spec("triton") is not None
 
 
 def shares_in_place(

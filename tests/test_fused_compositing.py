@@ -1,0 +1,72 @@
+"""What a GPU does after the kernels, in few passes: the same pixels as the readable way.
+
+In Triton's interpreter or on a GPU.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from torch import Tensor
+from torch.nn import functional
+from torch.testing import assert_close
+
+from kpcn_core import composite, features, restoration, structure
+from kpcn_core.frame import Frame
+from kpcn_core.ops import compiler, fusion
+from kpcn_core.prepared import Prepared, prepare
+from kpcn_core.settings import Settings
+from tests.frames import random_frame
+from tests.networks import DEVICE
+
+pytest.importorskip("triton", reason="Triton is not installed: pip install 'kpcn[fused]'")
+
+SIZE = (13, 39)
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(7)
+
+
+@contextmanager
+def way(fused: bool) -> Iterator[None]:
+    """Triton's kernels, or the readable twins."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiler, "usable", lambda image: False)
+        patch.setattr(fusion, "usable", lambda image: fused)
+        yield
+
+
+def images(generator: torch.Generator, count: int, size: tuple[int, int] = SIZE) -> list[Tensor]:
+    """Parts of larger images, as filtered ones are; some pixels are not known."""
+    height, width = size
+    found = torch.rand(count, 1, 4, height + 3, width + 5, generator=generator)
+    for index, image in enumerate(found):
+        image[:, 0, 3 + index, 5] = torch.nan
+        image[:, 1, 4, 7 + index] = torch.inf
+        image[:, 2, 6, 1 + index] = -torch.inf
+    return [image[:, :3, :height, :width].to(DEVICE) for image in found]
+
+
+def share(noisy: Tensor, clean: Tensor, variance: Tensor, count: Tensor) -> list[Tensor]:
+    dark = torch.full((1, 1, 1, 1), 0.05, device=DEVICE)
+    plain = restoration.surplus(noisy, clean, variance, count, noise_counts=(0.5, 0.0))
+    return [restoration.surplus(noisy, clean, variance, count, dark), plain]
+
+
+@pytest.mark.parametrize("size", [SIZE, (8, 66)])
+def test_shares_are_those_of_the_readable_way(
+    generator: torch.Generator, size: tuple[int, int]
+) -> None:
+    noisy, clean, variance = images(generator, 3, size)
+    count = torch.randint(0, 200, (1, 1, *size), generator=generator).float().to(DEVICE)
+    with way(fused=False):
+        expected = share(noisy, clean, 0.02 * variance, count)
+    with way(fused=True):
+        found = share(noisy, clean, 0.02 * variance, count)
+    assert 0 < (expected[0] > 0).float().mean() < 1
+    assert_close(found, expected, rtol=1e-5, atol=1e-5)
