@@ -70,3 +70,26 @@ def test_shares_are_those_of_the_readable_way(
         found = share(noisy, clean, 0.02 * variance, count)
     assert 0 < (expected[0] > 0).float().mean() < 1
     assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [SIZE, (3, 9)])
+@pytest.mark.parametrize("known", ["normal", "albedo", "both"])
+def test_factors_are_those_of_the_readable_way(
+    generator: torch.Generator, known: str, size: tuple[int, int]
+) -> None:
+    height, width = size
+    noisy, clean, normal, albedo, filtered = (
+        each[..., :height, :width] - 0.1 for each in images(generator, 5)
+    )
+    guides = structure.Guides(
+        None if known == "albedo" else normal, None if known == "normal" else albedo
+    )
+    dark = torch.full((1, 1, 1, 1), 0.02, device=DEVICE)
+    with way(fused=False):
+        change = structure.explained(noisy, clean, guides, dark, 5.0)
+    there = filtered.isfinite().all(dim=1, keepdim=True)
+    bounds = structure.LEAST, structure.LARGEST
+    expected = torch.where(there, (1 + change).clamp(*bounds), 1.0)
+    found = structure._fused(noisy, clean, filtered, guides, dark, 5.0)
+    assert (expected - 1).abs().mean() > 0.01
+    assert_close(found, expected, rtol=1e-5, atol=1e-5)
