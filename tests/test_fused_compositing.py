@@ -93,3 +93,38 @@ def test_factors_are_those_of_the_readable_way(
     found = structure._fused(noisy, clean, filtered, guides, dark, 5.0)
     assert (expected - 1).abs().mean() > 0.01
     assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("names", [(), ("irradiance", "albedo"), features.COMPONENTS])
+def test_components_compose_as_the_readable_way_does(
+    generator: torch.Generator, names: tuple[str, ...]
+) -> None:
+    parts = dict(zip({*names, "specular"}, images(generator, 4), strict=False))
+    factors = {
+        name: torch.full((1, 1, 1, 1), number, device=DEVICE)
+        for name, number in (("specular", 1.1), ("irradiance", 0.9))
+        if name in parts
+    }
+    gain = torch.full((1, 1, 1, 1), 2.5, device=DEVICE)
+    with way(fused=False):
+        expected = composite.composed(parts, factors, gain)
+    with way(fused=True):
+        found = composite.composed(parts, factors, gain)
+    assert found.isnan().any()
+    assert_close(found, expected, equal_nan=True, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_shares_are_given_back_as_the_readable_way_does(
+    generator: torch.Generator, channels: int
+) -> None:
+    result, noisy = (image[:, :channels] for image in images(generator, 2))
+    part = torch.rand((1, 1, *SIZE), generator=generator).to(DEVICE)
+    part[..., :4, :], part[..., 9:, :] = 0.0, 1.0
+    for given in (part, None):
+        with way(fused=False):
+            expected = composite.kept(result, noisy, given)
+        with way(fused=True):
+            found = composite.kept(result, noisy, given)
+        assert_close(found, expected, equal_nan=True, rtol=1e-5, atol=1e-6)
+        assert (found[..., 10:, 20:] == (result if given is None else noisy)[..., 10:, 20:]).all()
