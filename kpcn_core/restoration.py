@@ -79,14 +79,41 @@ def gains(
         albedos = None
         if demodulated:
             albedos = prepared.aovs["albedo"], filtered["albedo"][:, :3]
-        if known is not None and name in known:
-            kept, light = bright(clean, albedos and albedos[1]), known[name]
-        else:
-            kept, light = light_of(part.radiance, clean, part.variance, albedos)
+        before = None if known is None else known.get(name)
+        found[name], light = _gain((part.radiance, part.variance), clean, albedos, before)
         if known is not None:
             known[name] = light
-        found[name] = light_gain(kept, light).to(clean.dtype)
     return found
+
+
+def _gain(
+    noisy: tuple[Tensor, Tensor],
+    clean: Tensor,
+    albedos: tuple[Tensor, Tensor] | None,
+    known: Light | None,
+) -> tuple[Tensor, Light]:
+    """The factor of one component [1,1,1,1], and its noisy light, which may be known.
+
+    Args:
+        noisy: the component, and the variance of its pixels [1,3,H,W].
+        clean: filtered [1,3,H,W].
+        albedos: see `light_of`.
+        known: from another lambda.
+    """
+    if fusion.usable(clean):
+        # Triton is not everywhere.
+        from kpcn_core.ops import fused_light
+
+        unknown = noisy if known is None else None
+        sums = fused_light.block_sums(unknown, clean, albedos, ALBEDO_EPSILON)
+        rule = fused_light.Rule(CERTAIN, MOST_GAIN, TINY)
+        factor, found = fused_light.gain(sums, known, rule)
+        return factor, known or Light(*found)
+    if known is None:
+        kept, light = light_of(noisy[0], clean, noisy[1], albedos)
+    else:
+        kept, light = bright(clean, albedos and albedos[1]), known
+    return light_gain(kept, light).to(clean.dtype), light
 
 
 def light_gain(kept: Tensor, light: Light) -> Tensor:

@@ -128,3 +128,54 @@ def test_shares_are_given_back_as_the_readable_way_does(
             found = composite.kept(result, noisy, given)
         assert_close(found, expected, equal_nan=True, rtol=1e-5, atol=1e-6)
         assert (found[..., 10:, 20:] == (result if given is None else noisy)[..., 10:, 20:]).all()
+
+
+@pytest.mark.parametrize("demodulated", [True, False])
+def test_light_is_that_of_the_readable_way(generator: torch.Generator, demodulated: bool) -> None:
+    size = (19, 140)  # more than one program
+    noisy, clean, variance, before, after = images(generator, 5, size)
+    noisy, variance = (each.nan_to_num(posinf=0.0, neginf=0.0) for each in (noisy, variance))
+    part = noisy, 1e-6 * variance
+    albedos = (before, after - 0.1) if demodulated else None
+    with way(fused=False):
+        factor, light = restoration._gain(part, 0.9 * clean, albedos, None)
+    with way(fused=True):
+        found, same = restoration._gain(part, 0.9 * clean, albedos, None)
+        again, _ = restoration._gain(part, 0.9 * clean, albedos, same)
+    assert factor != 1
+    assert_close((found, *same), (factor, *light), rtol=1e-6, atol=0)
+    assert_close(again, found, rtol=1e-6, atol=0)
+
+
+def filtered_like(prepared: Prepared) -> dict[str, Tensor]:
+    """Images as a network would give them: blurred, and unknown where no kernel had a pixel."""
+    found = {}
+    for name, image in prepared.images.items():
+        wide = functional.pad(image.radiance, [2] * 4, mode="replicate")
+        found[name] = 0.95 * functional.avg_pool2d(wide, 5, 1)
+        found[name][..., 4, 5:7] = torch.nan
+    return found
+
+
+def test_frames_are_those_of_the_readable_way() -> None:
+    frame = random_frame(7, 23)
+    samples, color = np.full((1, 7, 23), 64, np.float32), frame["color"].copy()
+    color[1, 2, 8:10] = np.nan, np.inf
+    frame = frame.with_aovs(color=color, sample_count=samples).with_layers(group=frame["diffuse"])
+    settings = Settings(("color", "diffuse", "albedo", "alpha"), {"group": "diffuse"})
+    prepared = prepare(frame, True, {**settings.like, "alpha": "albedo"}, DEVICE)
+    filtered = filtered_like(prepared)
+
+    def made(fused: bool) -> list[Frame]:
+        light: dict[str, restoration.Light] = {}
+        with way(fused), torch.inference_mode():
+            return [
+                composite.output(prepared, settings, images, frames=1, light=light)
+                for images in (filtered, {name: 0.9 * image for name, image in filtered.items()})
+            ]
+
+    for found, expected in zip(made(True), made(False), strict=True):
+        for name in settings.aovs:
+            assert_allclose(found[name], expected[name], rtol=1e-4, atol=1e-5)
+        assert_allclose(found.layers["group"], expected.layers["group"], rtol=1e-4, atol=1e-5)
+        assert np.abs(found["color"] - frame["color"])[:, 3:].max() > 0.01
