@@ -9,7 +9,7 @@ from torch import Tensor
 from kpcn_core import features, restoration, structure
 from kpcn_core.errors import MissingAov, UnknownName
 from kpcn_core.frame import Frame
-from kpcn_core.ops import compiler
+from kpcn_core.ops import compiler, fusion
 from kpcn_core.ops.workers import in_rows
 from kpcn_core.prepared import Prepared
 from kpcn_core.settings import OUTPUTS, Settings
@@ -143,6 +143,11 @@ def _apart(parts: Mapping[str, Tensor], gain: Tensor) -> dict[str, Tensor]:
 def composed(parts: Mapping[str, Tensor], factors: Mapping[str, Tensor], gain: Tensor) -> Tensor:
     """`features.compose` of components that are multiplied by factors first."""
     like = parts["specular"]
+    if fusion.usable(like):
+        # Triton is not everywhere.
+        from kpcn_core.ops import fused_compositing
+
+        return fused_compositing.composed(parts, factors, gain, features.ALBEDO_EPSILON)
     if not compiler.usable(like):
         gained = {name: image * factors.get(name, 1.0) for name, image in parts.items()}
         return features.compose(gained, gain)
@@ -172,6 +177,11 @@ def composed(parts: Mapping[str, Tensor], factors: Mapping[str, Tensor], gain: T
 
 def kept(result: Tensor, noisy: Tensor, share: Tensor | None) -> Tensor:
     """A result with its share of the input; all of it where no kernel had a usable pixel (NaN)."""
+    if fusion.usable(result):
+        # Triton is not everywhere.
+        from kpcn_core.ops import fused_compositing
+
+        return fused_compositing.kept(result, noisy, share)
     if share is not None and compiler.usable(result):
         return _given_back(result, noisy, share)
     if share is not None:

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from kpcn_core.features import ALBEDO_EPSILON, demodulator, finite
-from kpcn_core.ops import compiler
+from kpcn_core.ops import compiler, fusion
 from kpcn_core.ops.workers import ROWS, in_rows
 from kpcn_core.prepared import Prepared
 
@@ -79,14 +79,41 @@ def gains(
         albedos = None
         if demodulated:
             albedos = prepared.aovs["albedo"], filtered["albedo"][:, :3]
-        if known is not None and name in known:
-            kept, light = bright(clean, albedos and albedos[1]), known[name]
-        else:
-            kept, light = light_of(part.radiance, clean, part.variance, albedos)
+        before = None if known is None else known.get(name)
+        found[name], light = _gain((part.radiance, part.variance), clean, albedos, before)
         if known is not None:
             known[name] = light
-        found[name] = light_gain(kept, light).to(clean.dtype)
     return found
+
+
+def _gain(
+    noisy: tuple[Tensor, Tensor],
+    clean: Tensor,
+    albedos: tuple[Tensor, Tensor] | None,
+    known: Light | None,
+) -> tuple[Tensor, Light]:
+    """The factor of one component [1,1,1,1], and its noisy light, which may be known.
+
+    Args:
+        noisy: the component, and the variance of its pixels [1,3,H,W].
+        clean: filtered [1,3,H,W].
+        albedos: see `light_of`.
+        known: from another lambda.
+    """
+    if fusion.usable(clean):
+        # Triton is not everywhere.
+        from kpcn_core.ops import fused_light
+
+        unknown = noisy if known is None else None
+        sums = fused_light.block_sums(unknown, clean, albedos, ALBEDO_EPSILON)
+        rule = fused_light.Rule(CERTAIN, MOST_GAIN, TINY)
+        factor, found = fused_light.gain(sums, known, rule)
+        return factor, known or Light(*found)
+    if known is None:
+        kept, light = light_of(noisy[0], clean, noisy[1], albedos)
+    else:
+        kept, light = bright(clean, albedos and albedos[1]), known
+    return light_gain(kept, light).to(clean.dtype), light
 
 
 def light_gain(kept: Tensor, light: Light) -> Tensor:
@@ -219,6 +246,8 @@ def surplus(
             [1,1,1,1] of the device, which is then not waited for.
         noise_counts: a and b: a + b / sqrt(count) times the noise must be seen.
     """
+    if fusion.usable(denoised):
+        return _fused(noisy, denoised, variance, count, dark, noise_counts)
     if compiler.usable(denoised):
         return _compiled(noisy, denoised, variance, count, float(dark), noise_counts)
     usable = (noisy + denoised).isfinite().all(dim=1, keepdim=True) & (count >= 2)
@@ -235,6 +264,23 @@ def surplus(
     expected = torch.maximum(_mean(noise, AROUND), least[..., :height, :width])
     seen = _mean(relative((noisy - denoised).square()), AROUND)
     return (1 - doubt * expected / (seen + TINY)).clamp(min=0) * usable
+
+
+def _fused(
+    noisy: Tensor,
+    denoised: Tensor,
+    variance: Tensor,
+    count: Tensor,
+    dark: Tensor | float,
+    noise_counts: tuple[float, float],
+) -> Tensor:
+    """`surplus` of images on a GPU, in few passes over them."""
+    # Triton is not everywhere.
+    from kpcn_core.ops.fused_surplus import floor, relative_squares, shares
+
+    measured = relative_squares(noisy, denoised, variance, count, dark, noise_counts, POOL)
+    least = floor(measured.pooled, WIDE, FLOOR)
+    return shares(measured, least, AROUND, POOL, TINY)
 
 
 def _compiled(

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from kpcn_core.features import finite
-from kpcn_core.ops import compiler
+from kpcn_core.ops import compiler, fusion
 from kpcn_core.ops.workers import each, in_rows
 from kpcn_core.prepared import Prepared
 
@@ -77,6 +77,8 @@ def factor(prepared: Prepared, color: Tensor, filtered: Tensor, frames: int) -> 
     if guides.normal is None and guides.albedo is None:
         return None
     noisy, dark = prepared.aovs["color"], DARK / prepared.gain
+    if fusion.usable(color):
+        return _fused(noisy, color, filtered, guides, dark, PRIOR / frames)
     found = explained(noisy, color, guides, dark, PRIOR / frames)
     if compiler.usable(found):
         # numba takes its time to be imported.
@@ -90,6 +92,19 @@ def factor(prepared: Prepared, color: Tensor, filtered: Tensor, frames: int) -> 
         return torch.from_numpy(out)[None, None]
     there = filtered.isfinite().all(dim=1, keepdim=True)
     return torch.where(there, (1 + found).clamp(LEAST, LARGEST), 1.0)
+
+
+def _fused(
+    noisy: Tensor, denoised: Tensor, filtered: Tensor, guides: Guides, dark: Tensor, prior: float
+) -> Tensor:
+    """`factor` of images on a GPU, in two passes over them."""
+    # Triton is not everywhere.
+    from kpcn_core.ops import fused_regression as fused
+
+    known = fused.Guides(*guides, ALBEDO)
+    products = fused.mean_products(noisy, denoised, known, dark, MOST, SQUARE)
+    functions = fused.fitted(products, AROUND, RIDGE, 1 / (PIXELS * prior**2))
+    return fused.factors(functions, known, filtered, (LEAST, LARGEST), SQUARE)
 
 
 def explained(
