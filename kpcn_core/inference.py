@@ -12,8 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from kpcn_core.features import Component
-from kpcn_core.model import blocks, convolved, encoding, streamed
-from kpcn_core.model.combining import combine
+from kpcn_core.model import blocks, combining, convolved, encoding, streamed
 from kpcn_core.model.network import Network, Origin
 from kpcn_core.model.reconstruction import (
     Image,
@@ -116,8 +115,11 @@ def gather(
 ) -> list[Context]:
     """Features of all frames of a window together, at every scale (paper §3.3)."""
     pyramids = [_motion(network, vectors) for vectors in motion]
-    if len(frames) > 1 and encoding.usable(network, frames[0][0]):
-        return network.window(frames, pyramids, centre, origins, combine)
+    first = frames[0][0]
+    if streamed.usable(first):
+        return network.window(frames, pyramids, centre, origins, streamed.combine)
+    if encoding.usable(network, first):
+        return network.window(frames, pyramids, centre, origins, combining.combine)
     return network.window(frames, pyramids, centre, origins)
 
 

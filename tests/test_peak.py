@@ -20,7 +20,7 @@ from kpcn_core.denoiser import Denoiser
 from kpcn_core.frame import Frame, Pixels
 from kpcn_core.model import peak, streamed
 from kpcn_core.model.network import Network
-from kpcn_core.ops import fused, fusion
+from kpcn_core.ops import fused, fused_combiner, fusion
 from kpcn_core.prepared import Prepared
 from kpcn_core.settings import Settings
 from training import config
@@ -90,6 +90,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (streamed, fusion):
         monkeypatch.setattr(module, "usable", lambda image: not torch.is_grad_enabled())
     monkeypatch.setattr(fusion, "launch", lambda *_, **constants: None)
+    monkeypatch.setattr(fused_combiner, "_launch", lambda *_: None)
     monkeypatch.setattr(fused, "_launch", lambda *_: None)
 
 

@@ -16,7 +16,7 @@ from kpcn_core import composite, prepared
 from kpcn_core.denoiser import Denoiser
 from kpcn_core.frame import Frame, Pixels
 from kpcn_core.model import streamed
-from kpcn_core.ops import fused, fusion
+from kpcn_core.ops import fused, fused_combiner, fusion
 from kpcn_core.settings import HIGH, Settings
 from tests.moving import moving_frames
 from tests.networks import ASYMMETRIC, random_network
@@ -49,6 +49,7 @@ def launches(monkeypatch: pytest.MonkeyPatch) -> list[torch.dtype]:
     for module in (streamed, fusion):
         monkeypatch.setattr(module, "usable", lambda image: True)
     monkeypatch.setattr(fusion, "launch", lambda *_, **constants: None)
+    monkeypatch.setattr(fused_combiner, "_launch", lambda *_: None)
     monkeypatch.setattr(fused, "_launch", lambda rows, *_: found.append(rows.dtype))
     return found
 

@@ -23,7 +23,7 @@ from kpcn_core.model.specialization import (
     SpecializationBlock,
     is_one_number,
 )
-from kpcn_core.model.temporal import Context, TemporalFeatures
+from kpcn_core.model.temporal import Context, TemporalFeatures, per_component
 from kpcn_core.model.unet import UNet
 from kpcn_core.ops.kernels import with_mask, without_mask
 from kpcn_core.ops.pyramid import JOIN_LOGITS, interpolating_join_masked, join
@@ -164,7 +164,7 @@ class Network(nn.Module):
             ]
         contexts = []
         for scale, found in enumerate(zip(*(one[:scales] for one in frames), strict=True)):
-            steps = [_per_component(one[scale], found[0]) for one in motion]
+            steps = [one[scale] for one in motion]
             side = self.config.fold * 2**scale
             starts = [
                 (row // side, column // side) for row, column in origins or [(0, 0)] * len(frames)
@@ -189,7 +189,7 @@ class Network(nn.Module):
         return [
             context._replace(
                 shared=_of(self.specialization, scale)(
-                    context.shared, _per_component(slope.to(self.precision), context.shared)
+                    context.shared, per_component(slope.to(self.precision), context.shared)
                 )
             )
             for scale, (context, slope) in enumerate(zip(contexts, slopes, strict=True))
@@ -478,11 +478,6 @@ def _of(modules: nn.ModuleList, scale: int) -> nn.Module:
 
 def _stacked(planes: Mapping[str, Tensor], names: Sequence[str]) -> Tensor:
     return torch.cat([planes[name] for name in names], dim=1)
-
-
-def _per_component(plane: Tensor, like: Tensor) -> Tensor:
-    """A plane of each image, repeated for the components that lie side by side in a batch."""
-    return plane.repeat(like.shape[0] // plane.shape[0], 1, 1, 1)
 
 
 def _xavier(module: nn.Module, gain: float) -> None:

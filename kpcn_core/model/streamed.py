@@ -1,15 +1,49 @@
-"""Kernels that are applied as they are predicted, on a GPU: no logits in memory (`ops.fused`)."""
+"""A GPU's way through a network: what would be large in memory never gets there.
 
-from collections.abc import Mapping
+Features of a window are combined as they are gathered (`ops.fused_combiner`), and kernels applied
+as they are predicted: no logits in memory (`ops.fused`).
+"""
 
+from collections.abc import Mapping, Sequence
+
+import torch
 from torch import Tensor
 
 from kpcn_core.model import convolved
 from kpcn_core.model.kernels import KernelLayer
 from kpcn_core.model.network import Network, Origin
-from kpcn_core.model.temporal import Context
+from kpcn_core.model.temporal import Context, TemporalFeatures
 from kpcn_core.ops.fusion import usable as usable
+from kpcn_core.ops.pyramid import down_motion
 from kpcn_core.ops.reposition import Share
+
+
+def combine(
+    module: TemporalFeatures,
+    features: Sequence[Tensor],
+    motion: Sequence[Tensor],
+    centre: int,
+    origins: Sequence[Origin],
+) -> Context:
+    """`TemporalFeatures.forward`; arguments as there."""
+    from kpcn_core.ops import fused_combiner
+    from kpcn_core.ops.fused_combiner import Layer, Layers
+
+    here = features[centre]
+    if not fused_combiner.fits(here):
+        return module(features, motion, centre, origins)  # type: ignore[no-any-return]
+    others = [frame for frame in range(len(features)) if frame != centre]
+    layers = (module.centre, module.other, module.gather, module.link)
+    shared, found = fused_combiner.combined(
+        here,
+        [features[frame] for frame in others],
+        [down_motion(motion[frame], module.fold) for frame in others],
+        [origins[frame] for frame in others],
+        Layers(*(Layer(layer.weight, layer.bias) for layer in layers)),
+    )
+    links = list(found)
+    links.insert(centre, torch.zeros_like(here[:1, :1, :1, :1]))
+    return Context(convolved.residual(module.blocks, shared), links)
 
 
 def shares_in_place(

@@ -21,7 +21,8 @@ class Context(NamedTuple):
 
     Attributes:
         shared: features of the window, at the pixels of the centre frame [B,C,h,w].
-        links: of every frame, what is added to those for its kernels [B,C,h,w]; of the centre, 0.
+        links: of every frame, what is added to those for its kernels [B,C,h,w]; of the centre, 0,
+            which may be one number [1,1,1,1].
         slope: log(lambda) of the centre's kernels at every pixel [B,1,H,W]; None where lambda is 1
             or has changed the features.
         pixels: of every pixel of the centre frame, folded (`Encoder`) [B,P,h,w]; None if the
@@ -81,7 +82,8 @@ class TemporalFeatures(nn.Module):
 
         Args:
             features: of the frames in order [B,C,H/fold,W/fold].
-            motion: from the centre frame to each, in pixels [B,2,H,W]; the centre's is not read.
+            motion: from the centre frame to each, in pixels [B',2,H,W], see `per_component`; the
+                centre's is not read.
             centre: index of the centre frame.
             origins: row and column, in each frame's features, of the centre's first feature.
         """
@@ -93,10 +95,16 @@ class TemporalFeatures(nn.Module):
             if frame == centre:
                 links.append(torch.zeros_like(here))
                 continue
-            moved, inside = warp(there, down_motion(motion[frame], self.fold), origins[frame])
+            steps = per_component(down_motion(motion[frame], self.fold), here)
+            moved, inside = warp(there, steps, origins[frame])
             pair = functional.relu(asked + self.other(moved))
             gathered = gathered + self.gather(pair) * inside
             count = count + inside
             links.append(self.link(pair) * inside)
         # The mean, so that windows of any length look alike.
         return Context(self.blocks(here + gathered / count.clamp(min=1.0)), links)
+
+
+def per_component(plane: Tensor, like: Tensor) -> Tensor:
+    """A plane of each image, repeated for the components that lie side by side in a batch."""
+    return plane.repeat(like.shape[0] // plane.shape[0], 1, 1, 1)
