@@ -3,8 +3,9 @@
 In Triton's interpreter or on a GPU.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from numpy.testing import assert_allclose
 from torch import Tensor
 from torch.nn import functional
 from torch.testing import assert_close
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from kpcn_core import composite, features, restoration, structure
 from kpcn_core.frame import Frame
@@ -24,6 +26,8 @@ from tests.networks import DEVICE
 
 pytest.importorskip("triton", reason="Triton is not installed: pip install 'kpcn[fused]'")
 
+# The interpreter computes with NaN as numpy does, which says so.
+pytestmark = pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 SIZE = (13, 39)
 
 
@@ -147,6 +151,25 @@ def test_light_is_that_of_the_readable_way(generator: torch.Generator, demodulat
     assert_close(again, found, rtol=1e-6, atol=0)
 
 
+class Launches(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """How many operations of torch start something on a device."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.count = 0
+
+    def __torch_dispatch__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        assert isinstance(func, torch._ops.OpOverload)
+        self.count += not func.is_view and "empty" not in func._schema.name
+        return func(*args, **(kwargs or {}))
+
+
 def filtered_like(prepared: Prepared) -> dict[str, Tensor]:
     """Images as a network would give them: blurred, and unknown where no kernel had a pixel."""
     found = {}
@@ -157,11 +180,17 @@ def filtered_like(prepared: Prepared) -> dict[str, Tensor]:
     return found
 
 
+def known_frame(height: int, width: int) -> Frame:
+    """A frame with all that restoration reads."""
+    samples = np.full((1, height, width), 64, np.float32)
+    return random_frame(height, width).with_aovs(sample_count=samples)
+
+
 def test_frames_are_those_of_the_readable_way() -> None:
-    frame = random_frame(7, 23)
-    samples, color = np.full((1, 7, 23), 64, np.float32), frame["color"].copy()
+    frame = known_frame(7, 23)
+    color = frame["color"].copy()
     color[1, 2, 8:10] = np.nan, np.inf
-    frame = frame.with_aovs(color=color, sample_count=samples).with_layers(group=frame["diffuse"])
+    frame = frame.with_aovs(color=color).with_layers(group=frame["diffuse"])
     settings = Settings(("color", "diffuse", "albedo", "alpha"), {"group": "diffuse"})
     prepared = prepare(frame, True, {**settings.like, "alpha": "albedo"}, DEVICE)
     filtered = filtered_like(prepared)
@@ -179,3 +208,20 @@ def test_frames_are_those_of_the_readable_way() -> None:
             assert_allclose(found[name], expected[name], rtol=1e-4, atol=1e-5)
         assert_allclose(found.layers["group"], expected.layers["group"], rtol=1e-4, atol=1e-5)
         assert np.abs(found["color"] - frame["color"])[:, 3:].max() > 0.01
+
+
+def test_a_color_takes_few_launches(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours: list[object] = []
+    monkeypatch.setattr(fusion, "launch", lambda kernel, *_, **constants: ours.append(kernel))
+    monkeypatch.setattr("kpcn_core.prepared._report_invalid", lambda *_: None)
+    monkeypatch.setattr(
+        composite,
+        "fetched",
+        lambda found: {name: np.zeros((3, 7, 23), np.float32) for name in found},
+    )
+    prepared = prepare(known_frame(7, 23), True, {}, torch.device("meta"))
+    filtered = filtered_like(prepared)
+    with way(fused=True), torch.inference_mode(), Launches() as launches:
+        composite.output(prepared, Settings(), filtered)
+    assert len(ours) == 16
+    assert launches.count <= 6
