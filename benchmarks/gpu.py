@@ -52,8 +52,8 @@ from training import config
 ROOT = Path(__file__).parent.parent
 EXAMPLES = tuple(sorted((ROOT / "examples").glob("noisy.*.exr")))
 TESTS = (
-    "fused", "streamed", "transfer", "waiting", "precision", "assembly", "denoiser", "footprint",
-    "sequence_denoiser", "error_map", "restoration",
+    "fused", "fused_combiner", "streamed", "transfer", "waiting", "precision", "assembly",
+    "denoiser", "footprint", "sequence_denoiser", "error_map", "restoration",
 )  # fmt: skip
 
 Result = dict[str, Any]
