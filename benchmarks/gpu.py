@@ -52,7 +52,8 @@ from training import config
 ROOT = Path(__file__).parent.parent
 EXAMPLES = tuple(sorted((ROOT / "examples").glob("noisy.*.exr")))
 TESTS = (
-    "fused", "fused_compositing", "streamed", "transfer", "waiting", "precision", "assembly",
+    "fused", "fused_combiner", "fused_compositing", "fused_features", "fused_join",
+    "fused_pyramid", "fused_sum", "streamed", "transfer", "waiting", "precision", "assembly",
     "denoiser", "footprint", "sequence_denoiser", "error_map", "restoration",
 )  # fmt: skip
 

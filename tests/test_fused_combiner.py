@@ -97,11 +97,14 @@ def test_any_number_of_channels_is_its_twin(draw: Draw, channels: int) -> None:
         ),
     ],
 )
-def test_half_precision_is_its_twin(draw: Draw, precision: torch.dtype, close: float) -> None:
-    features = [draw(2, 32, *SIZE) for _ in range(5)]
-    motion = [3 * draw(2, 2, *SIZE) for _ in range(5)]
-    module = random_module(32, precision=precision)
-    assert_same(*both(module, features, motion, 2), close)
+@pytest.mark.parametrize("channels", [32, 96])
+def test_half_precision_is_its_twin(
+    draw: Draw, precision: torch.dtype, close: float, channels: int
+) -> None:
+    features = [draw(2, channels, *SIZE) for _ in range(3)]
+    motion = [3 * draw(2, 2, *SIZE) for _ in range(3)]
+    module = random_module(channels, precision=precision)
+    assert_same(*both(module, features, motion, 1), close)
 
 
 def test_components_side_by_side_share_their_images_motion(draw: Draw) -> None:

@@ -21,9 +21,11 @@ from kpcn_core.ops.fused import PRECISION, TILE_CHANNELS
 from kpcn_core.ops.fused_combiner_kernel import combine_kernel
 
 ROWS, COLUMNS = 8, 8  # pixels of a program
-# Bytes of a pixel's features: of more, the layers alone would not fit into a GPU's shared memory;
-# of up to the first number, the next frame's features fit beside them, and are fetched ahead.
+# Bytes of a pixel's features: of more, a block's would not fit into a GPU's registers; of up to the
+# first number its shared memory has room for the layers, and for the next frame's features.
 AHEAD_BYTES, MOST_BYTES = 128, 256
+WIDE = 64  # channels; of more, a block takes more threads
+AMPERE, HOPPER = (8, 0), (9, 0)  # compute capabilities
 ALIGNMENT = 16  # bytes, of what is fetched at once
 
 
@@ -49,8 +51,15 @@ class Layers(NamedTuple):
 
 
 def fits(features: Tensor) -> bool:
-    """Whether `combined` takes features [B,C,H,W] of so many channels: 128, in float32 64."""
-    return _width(features.shape[1]) * features.element_size() <= MOST_BYTES
+    """Whether `combined` takes features [B,C,H,W]: of up to 128 channels, in float32 of 64.
+
+    Of an older GPU than Ampere, and for float32 than Hopper, the registers and the shared memory do
+    not hold what a block needs.
+    """
+    small = _width(features.shape[1]) * features.element_size() <= MOST_BYTES
+    oldest = HOPPER if features.dtype == torch.float32 else AMPERE
+    device = features.device
+    return small and (device.type != "cuda" or torch.cuda.get_device_capability(device) >= oldest)
 
 
 def combined(
@@ -99,14 +108,16 @@ def _launch(
 ) -> None:
     """One pass over all pixels; `shared` and `links` are filled."""
     batch, height, width, channels = here.shape
-    ahead = weights.shape[-1] * here.element_size() <= AHEAD_BYTES
+    padded = weights.shape[-1]
+    ahead = padded * here.element_size() <= AHEAD_BYTES
     grid = (triton.cdiv(width, COLUMNS), triton.cdiv(height, ROWS), batch)
     fusion.launch(
         combine_kernel, grid, here,
         here, _table(others, origins), motion, weights, biases, shared, links,
         len(others), motion.shape[1], height, width,
-        CHANNELS=channels, WIDTH=weights.shape[-1], ROWS=ROWS, COLUMNS=COLUMNS,
-        PRECISION=PRECISION, num_warps=4 if ahead else 8, num_stages=3 if ahead else 1,
+        CHANNELS=channels, WIDTH=padded, ROWS=ROWS, COLUMNS=COLUMNS,
+        KEEP=ahead, PRECISION=PRECISION,
+        num_warps=8 if padded > WIDE else 4, num_stages=3 if ahead else 1,
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import triton.language as tl
 def combine_kernel(
     here, table, motion, weights, biases, shared, links, frames, motions, height, width,
     CHANNELS: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
-    PRECISION: tl.constexpr,
+    KEEP: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
     """One block of pixels of one image, with what all other frames give to it.
 
@@ -33,6 +33,7 @@ def combine_kernel(
         WIDTH: the same, a power of 2 or less.
         ROWS: pixels of a block.
         COLUMNS: likewise.
+        KEEP: whether the layers stay in shared memory from frame to frame, or are read again.
         PRECISION: of the products of float32, as `tl.dot` calls it.
     """
     image = tl.program_id(2).to(tl.int64)
@@ -51,9 +52,10 @@ def combine_kernel(
     square = WIDTH * WIDTH
 
     own = tl.load(here + place, mask=known, other=0.0)
-    of_centre = tl.load(matrix)
-    of_other = tl.load(matrix + square)
-    to_link = tl.load(matrix + 3 * square)
+    if KEEP:
+        of_centre = tl.load(matrix)
+        of_other = tl.load(matrix + square)
+        to_link = tl.load(matrix + 3 * square)
     total = tl.zeros([ROWS * COLUMNS, WIDTH], tl.float32)
     count = tl.zeros([ROWS * COLUMNS], tl.float32)
     for frame in range(frames):
@@ -84,6 +86,9 @@ def combine_kernel(
         # plain sum it moves all four to the threads that the product wants.
         moved = tl.sum(tl.join(upper, lower), axis=2).to(here.dtype.element_ty)
 
+        if not KEEP:
+            of_centre = tl.load(matrix)
+            of_other = tl.load(matrix + square)
         pair = tl.dot(moved, of_other, input_precision=PRECISION)
         # Made anew for every frame: there are products to spare, and no registers.
         pair = tl.dot(own, of_centre, pair, input_precision=PRECISION)
@@ -91,6 +96,8 @@ def combine_kernel(
         total += tl.where(inside[:, None], pair, 0.0)
         count += tl.where(inside, 1.0, 0.0)
         pair = pair.to(here.dtype.element_ty)
+        if not KEEP:
+            to_link = tl.load(matrix + 3 * square)
         link = tl.dot(pair, to_link, input_precision=PRECISION)
         link += tl.load(biases + 2 * WIDTH + channel)[None, :]
         link = tl.where(inside[:, None], link, 0.0).to(here.dtype.element_ty)
