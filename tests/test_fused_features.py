@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.testing import assert_close
 
 from kpcn_core import features, inference
@@ -90,10 +91,11 @@ def test_components_are_those_of_the_readable_way(encoder: str) -> None:
         one = found.parts[name]
         assert 0 < (part.valid == 0).sum() < 20
         assert_close(one.valid, part.valid, rtol=0, atol=0)
-        assert_close(one.radiance, part.radiance, rtol=1e-6, atol=0)
+        # Both have an exposure of their own, a sum in another order.
+        assert_close(one.radiance, part.radiance, rtol=5e-6, atol=0)
         assert (one.variance is None) == (part.variance is None)
         if part.variance is not None:
-            assert_close(one.variance, part.variance, rtol=3e-6, atol=0)
+            assert_close(one.variance, part.variance, rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +140,8 @@ def check(
     for fused in (True, False):
         with way(fused):
             made.append(inference.planes(network, parts, aovs, encoder))
-    for found, expected in zip(*made, strict=True):
+    for found, unfolded in zip(*made, strict=True):
+        expected = functional.pixel_unshuffle(unfolded, network.config.fold)
         assert found.is_contiguous(memory_format=torch.channels_last)
         close = CLOSE[found.dtype]
         assert_close(found, expected, rtol=close, atol=1e-4 * close)

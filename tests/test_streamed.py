@@ -22,8 +22,9 @@ BFLOAT16 = pytest.param(
         pytest.mark.skipif(DEVICE.type == "cpu", reason="needs a CUDA device"),
     ],
 )
-# Of the largest pixel. Lambda is rounded like the features that it multiplies, where it is painted.
-CLOSE = {"float32": 1e-5, "float16": 1e-3, "bfloat16": 1e-2}
+# Of the largest pixel. What torch rounds after each of its passes is rounded once here; lambda is
+# rounded like the features that it multiplies, where it is painted.
+CLOSE = {"float32": 1e-5, "float16": 5e-3, "bfloat16": 3e-2}
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16", BFLOAT16])

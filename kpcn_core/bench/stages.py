@@ -1,5 +1,6 @@
 """What a frame goes through, one step after another, and the whole of it."""
 
+import math
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -18,11 +19,10 @@ from kpcn_core.composite import output
 from kpcn_core.denoiser import Denoiser
 from kpcn_core.encoded import Encoded, EncodedFrame
 from kpcn_core.exr_further import read_further
-from kpcn_core.features import reads_split
+from kpcn_core.features import PLANES, reads_split
 from kpcn_core.frame import Frame
 from kpcn_core.job import Job
 from kpcn_core.job_run import run
-from kpcn_core.model import encoding
 from kpcn_core.model.temporal import Context
 from kpcn_core.prepared import motion_of, prepare
 from kpcn_core.sequence_denoiser import SequenceDenoiser
@@ -140,7 +140,8 @@ def stages(case: Case) -> Iterator[Step]:
     prepared = prepare(frame, split, settings.riders, device)
     planes = inference.planes(network, prepared.parts, prepared.aovs, settings.encoder)
     # Where the planes come folded, which the encoder itself does elsewhere.
-    folded = network.config.fold if encoding.usable(network, planes[0]) else 1
+    depth = sum(PLANES[name] for name in network.planes_of(settings.encoder))
+    folded = math.isqrt(planes[0].shape[1] // depth)
     encoded = inference.read(network, planes, settings.encoder)
     features = inference.trunk(network, encoded)
     centre, frames = case.window // 2, [features] * case.window

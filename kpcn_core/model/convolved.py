@@ -21,11 +21,16 @@ CHANNELS = 8  # of an image, what tensor cores read at a time
 
 
 def read(network: Network, planes: Sequence[Tensor], encoder: str) -> list[Tensor]:
-    """`Network.read`."""
+    """`Network.read` of planes that come folded, or not."""
     module = network.encoders[encoder]
     assert isinstance(module, Encoder)
-    found = [_encoded(module, level) for level in planes]
-    return found if network.apart else [*found, *module.of_pixels(planes[0])]
+    folded = [
+        level
+        if level.shape[1] == module.first.in_channels
+        else functional.pixel_unshuffle(level, module.fold)
+        for level in planes
+    ]
+    return [*(_encoded(module, level) for level in folded), *_of_pixels(module, folded[0])]
 
 
 def trunk(network: Network, encoded: Sequence[Tensor]) -> list[Tensor]:
@@ -69,12 +74,23 @@ def unfolded(module: KernelPredictor, context: Context, frame: int | None) -> Te
     return fused_sum.rectified(_product(module.refine, seen), module.refine.bias, full)
 
 
-def _encoded(module: Encoder, planes: Tensor) -> Tensor:
-    """`Encoder.forward`."""
+def _encoded(module: Encoder, folded: Tensor) -> Tensor:
+    """`Encoder.forward` of folded planes."""
     from kpcn_core.ops import fused_sum
 
-    inner = _rectified(module.first, functional.pixel_unshuffle(planes, module.fold))
-    return fused_sum.biased(_product(module.second, inner), module.second.bias)
+    product = _product(module.second, _rectified(module.first, folded))
+    return fused_sum.biased(product, module.second.bias)
+
+
+def _of_pixels(module: Encoder, folded: Tensor) -> list[Tensor]:
+    """`Encoder.of_pixels` of folded planes."""
+    from kpcn_core.ops import fused_sum
+
+    if module.pixels is None:
+        return []
+    weight, bias = module.folded_pixels()
+    weight = weight.contiguous(memory_format=torch.channels_last)
+    return [fused_sum.biased(functional.conv2d(folded, weight), bias)]
 
 
 def _unet(module: UNet, features: Tensor) -> list[Tensor]:

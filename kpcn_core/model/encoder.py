@@ -1,5 +1,6 @@
 """Source-aware encoder (paper §3.2): the only part that differs between sources."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -32,3 +33,11 @@ class Encoder(nn.Module):
         if self.pixels is None:
             return []
         return [functional.pixel_unshuffle(self.pixels(planes), self.fold)]
+
+    def folded_pixels(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the 1x1 layer that makes `of_pixels` of planes that come folded."""
+        assert self.pixels is not None
+        assert self.pixels.bias is not None
+        weight, count = self.pixels.weight, self.fold**2
+        every = torch.kron(weight.flatten(1), torch.eye(count).to(weight))
+        return every[..., None, None], self.pixels.bias.repeat_interleave(count)

@@ -111,17 +111,14 @@ def read(network: Network, folded: Tensor, encoder: str) -> list[Tensor]:
     """`Network.read` of what `planes` gave."""
     module = network.encoders[encoder]
     assert isinstance(module, Encoder)
-    own = [] if module.pixels is None else [_of_pixels(module.pixels, folded, module.fold)]
+    own = [] if module.pixels is None else [_of_pixels(module, folded)]
     first = convolved(_conv(module.first), folded, relu_after=True)
     return [convolved(_conv(module.second), first), *own]
 
 
-def _of_pixels(layer: nn.Conv2d, folded: Tensor, fold: int) -> Tensor:
-    """A 1x1 layer over pixels whose channels lie folded, and so the result."""
-    assert layer.bias is not None
-    pixels = fold**2
-    weight = torch.kron(layer.weight.flatten(1), torch.eye(pixels))
-    return functional.conv2d(folded, weight[..., None, None], layer.bias.repeat_interleave(pixels))
+def _of_pixels(module: Encoder, folded: Tensor) -> Tensor:
+    weight, bias = module.folded_pixels()
+    return functional.conv2d(folded, weight, bias)
 
 
 def trunk(network: Network, features: Tensor) -> list[Tensor]:

@@ -21,7 +21,7 @@ Size = tuple[int, int]
 def planes(
     network: Network, parts: Mapping[str, Component], aovs: Mapping[str, Tensor], encoder: str
 ) -> list[Tensor]:
-    """What `Network.read` reads: grown to whole cells, channels last, in the network's precision.
+    """What `convolved.read` reads: grown to whole cells, folded, in the network's precision.
 
     Args:
         network: whose encoder reads them.
@@ -128,14 +128,14 @@ def _write(
     network: Network, encoder: str, made: Callable[[str], Plane], size: Size, out: Tensor
 ) -> None:
     every = [made(name) for name in network.planes_of(encoder)]
-    fused_planes.write(every, size, VARIANCE_EPSILON, out)
+    fused_planes.write(every, size, VARIANCE_EPSILON, network.config.fold, out)
 
 
 def _empty(network: Network, encoder: str, batch: int, size: Size, device: torch.device) -> Tensor:
-    """Where the planes of so many components are written."""
-    depth = sum(PLANES[name] for name in network.planes_of(encoder))
+    """Where the planes of so many components are written, channels last."""
+    depth, fold = sum(PLANES[name] for name in network.planes_of(encoder)), network.config.fold
     return torch.empty(
-        (batch, depth, *size),
+        (batch, depth * fold**2, *(length // fold for length in size)),
         dtype=network.precision,
         device=device,
         memory_format=torch.channels_last,

@@ -68,23 +68,27 @@ def deviation(image: Tensor, variance: Tensor) -> Plane:
     return Plane(DEVIATION.value, 1, image, variance)
 
 
-def write(planes: Sequence[Plane], size: tuple[int, int], epsilon: float, out: Tensor) -> None:
+def write(
+    planes: Sequence[Plane], size: tuple[int, int], epsilon: float, fold: int, out: Tensor
+) -> None:
     """Fill an image with planes, one after another.
 
     Args:
         planes: of images of one size.
         size: their height and width.
         epsilon: floor of the squared mean of a deviation.
-        out: [1,P,H,W], channels last; what is larger than the images is filled with 0.
+        fold: pixels of a cell along each side, see `torch.nn.PixelUnshuffle`.
+        out: [1,P*fold**2,H/fold,W/fold], channels last; what is larger than the images is filled
+            with 0.
     """
     images: list[Tensor] = []
     layout: list[tuple[int, int, int]] = []
     for plane in planes:
         layout += ((plane.kind, len(images), channel) for channel in range(plane.channels))
         images += (each for each in (plane.image, plane.variance) if each is not None)
-    if len(layout) != out.shape[1]:
+    depth, grown_height, grown_width = out.shape[1] // fold**2, *(fold * n for n in out.shape[2:])
+    if len(layout) != depth:
         raise ValueError(f"there are {len(layout)} planes for an image of {list(out.shape)}")
-    depth, grown_height, grown_width = out.shape[1:]
     levels = (depth - 1).bit_length()
     filled = [*layout, *[(NOTHING.value, 0, 0)] * (2**levels - depth)]
     kinds, places, channels = (tuple(column) for column in zip(*filled, strict=True))
@@ -93,7 +97,7 @@ def write(planes: Sequence[Plane], size: tuple[int, int], epsilon: float, out: T
         planes_kernel, [triton.cdiv(count, TILE)], out,
         tuple(fusion.strided(image) for image in images), out, *size, grown_width, count,
         KINDS=kinds, IMAGES=places, CHANNELS=channels,
-        DEPTH=depth, LEVELS=levels, EPSILON=epsilon, TILE=TILE,
+        DEPTH=depth, LEVELS=levels, FOLD=fold, EPSILON=epsilon, TILE=TILE,
     )  # fmt: skip
 
 

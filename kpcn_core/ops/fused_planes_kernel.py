@@ -13,13 +13,14 @@ NOTHING, ONE, VALUE, LOGARITHM, DEVIATION = (tl.constexpr(kind) for kind in rang
 def planes_kernel(
     images, out, height, width, grown_width, count,
     KINDS: tl.constexpr, IMAGES: tl.constexpr, CHANNELS: tl.constexpr,
-    DEPTH: tl.constexpr, LEVELS: tl.constexpr, EPSILON: tl.constexpr, TILE: tl.constexpr,
+    DEPTH: tl.constexpr, LEVELS: tl.constexpr, FOLD: tl.constexpr, EPSILON: tl.constexpr,
+    TILE: tl.constexpr,
 ):  # fmt: skip
     """One tile of pixels, with all of their planes; 0 beyond the images, but for ONE.
 
     Args:
         images: what planes are made of, each of `height` rows of `width` pixels.
-        out: [count,DEPTH].
+        out: cell by cell of FOLD**2 pixels, which lie plane by plane [count/FOLD**2,DEPTH*FOLD**2].
         height: of the images.
         width: of the images.
         grown_width: of the result.
@@ -29,6 +30,7 @@ def planes_kernel(
         CHANNELS: which channel of it.
         DEPTH: how many planes there are.
         LEVELS: its logarithm, rounded up.
+        FOLD: pixels of a cell along each side.
         EPSILON: floor of the squared mean of a DEVIATION.
         TILE: pixels of a program.
     """
@@ -45,7 +47,9 @@ def planes_kernel(
         planes = planes + (found.to(out.dtype.element_ty),)
     together = _together(planes, LEVELS, TILE)
     depth = tl.arange(0, 2**LEVELS)
-    place = pixel.to(tl.int64)[:, None] * DEPTH + depth[None, :]
+    cell = (row // FOLD).to(tl.int64) * (grown_width // FOLD) + column // FOLD
+    inner = row % FOLD * FOLD + column % FOLD
+    place = (cell[:, None] * DEPTH + depth[None, :]) * (FOLD * FOLD) + inner[:, None]
     tl.store(out + place, together, mask=(pixel < count)[:, None] & (depth < DEPTH)[None, :])
 
 
