@@ -7,6 +7,7 @@ from torch.testing import assert_close
 from kpcn_core.denoiser import Denoiser
 from kpcn_core.model import blocks, streamed
 from kpcn_core.model.config import FEATURES, KERNELS, RESIDUAL, UNET
+from kpcn_core.ops import fusion
 from kpcn_core.settings import Settings
 from tests.moving import moving_frames
 from tests.networks import DEVICE, random_network
@@ -40,7 +41,8 @@ def test_a_window_with_layers_and_lambda_is_the_same(
     settings = Settings(aovs=("color", "diffuse"))
 
     def rendered(streams: bool) -> dict[str, torch.Tensor]:
-        monkeypatch.setattr(streamed, "usable", lambda image: streams)
+        for module in (fusion, streamed):
+            monkeypatch.setattr(module, "usable", lambda image: streams)
         monkeypatch.setattr(blocks, "usable", lambda network, image: False)
         encoded = denoiser.window([denoiser.encode(frame, settings) for frame in frames], 1)
         found = denoiser.render(encoded, settings, 3.0)
