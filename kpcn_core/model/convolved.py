@@ -116,7 +116,8 @@ def _unet(module: UNet, features: Tensor) -> list[Tensor]:
 
 def _rectified(layer: nn.Conv2d, image: Tensor) -> Tensor:
     """A layer and a ReLU."""
-    if image.device.type != "cuda":
+    # Torch for other GPUs than NVIDIA's calls them the same, and has no cuDNN.
+    if image.device.type != "cuda" or torch.version.hip is not None:
         return functional.relu(layer(image))
     weight, missing = layer.weight, -image.shape[1] % CHANNELS
     if missing:
