@@ -92,7 +92,7 @@ def read(network: Network, seen: Sequence[Tensor], encoder: str) -> list[Tensor]
     """What an encoder (paper §3.2) makes of `planes`."""
     if encoding.usable(network, seen[0]):
         return encoding.read(network, seen[0], encoder)
-    if streamed.usable(seen[0]):
+    if fusion.usable(seen[0]):
         return convolved.read(network, seen, encoder)
     return network.read(seen, encoder)
 
@@ -101,7 +101,7 @@ def trunk(network: Network, encoded: Sequence[Tensor]) -> list[Tensor]:
     """`Network.extract` of what `read` gave."""
     if encoding.usable(network, encoded[0]):
         return [*encoding.trunk(network, encoded[0]), *encoded[1:]]
-    if streamed.usable(encoded[0]):
+    if fusion.usable(encoded[0]):
         return convolved.trunk(network, encoded)
     return network.extract(encoded)
 
@@ -116,7 +116,7 @@ def gather(
     """Features of all frames of a window together, at every scale (paper §3.3)."""
     pyramids = [_motion(network, vectors) for vectors in motion]
     first = frames[0][0]
-    if streamed.usable(first):
+    if fusion.usable(first):
         return network.window(frames, pyramids, centre, origins, streamed.combine)
     if encoding.usable(network, first):
         return network.window(frames, pyramids, centre, origins, combining.combine)

@@ -18,7 +18,7 @@ from kpcn_core import composite, prepared
 from kpcn_core.bench.frames import like, synthetic
 from kpcn_core.denoiser import Denoiser
 from kpcn_core.frame import Frame, Pixels
-from kpcn_core.model import peak, streamed
+from kpcn_core.model import peak
 from kpcn_core.model.network import Network
 from kpcn_core.ops import fused, fused_combiner, fusion
 from kpcn_core.prepared import Prepared
@@ -87,8 +87,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(prepared, "_report_invalid", lambda *_: None)
     monkeypatch.setattr(composite, "fetched", fetched)
-    for module in (streamed, fusion):
-        monkeypatch.setattr(module, "usable", lambda image: not torch.is_grad_enabled())
+    monkeypatch.setattr(fusion, "usable", lambda image: not torch.is_grad_enabled())
     monkeypatch.setattr(fusion, "launch", lambda *_, **constants: None)
     monkeypatch.setattr(fused_combiner, "_launch", lambda *_: None)
     monkeypatch.setattr(fused, "_launch", lambda *_: None)

@@ -5,7 +5,7 @@ import torch
 from torch.testing import assert_close
 
 from kpcn_core.denoiser import Denoiser
-from kpcn_core.model import blocks, streamed
+from kpcn_core.model import blocks
 from kpcn_core.model.config import FEATURES, KERNELS, RESIDUAL, UNET
 from kpcn_core.ops import fusion
 from kpcn_core.settings import Settings
@@ -41,8 +41,7 @@ def test_a_window_with_layers_and_lambda_is_the_same(
     settings = Settings(aovs=("color", "diffuse"))
 
     def rendered(streams: bool) -> dict[str, torch.Tensor]:
-        for module in (fusion, streamed):
-            monkeypatch.setattr(module, "usable", lambda image: streams)
+        monkeypatch.setattr(fusion, "usable", lambda image: streams)
         monkeypatch.setattr(blocks, "usable", lambda network, image: False)
         encoded = denoiser.window([denoiser.encode(frame, settings) for frame in frames], 1)
         found = denoiser.render(encoded, settings, 3.0)

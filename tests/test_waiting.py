@@ -15,7 +15,6 @@ from torch import Tensor
 from kpcn_core import composite, prepared
 from kpcn_core.denoiser import Denoiser
 from kpcn_core.frame import Frame, Pixels
-from kpcn_core.model import streamed
 from kpcn_core.ops import fused, fused_combiner, fusion
 from kpcn_core.settings import HIGH, Settings
 from tests.moving import moving_frames
@@ -46,8 +45,7 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Tensor]]:
 def launches(monkeypatch: pytest.MonkeyPatch) -> list[torch.dtype]:
     """Triton's kernels up to their launch; the precision of the features whose kernels apply."""
     found: list[torch.dtype] = []
-    for module in (streamed, fusion):
-        monkeypatch.setattr(module, "usable", lambda image: True)
+    monkeypatch.setattr(fusion, "usable", lambda image: True)
     monkeypatch.setattr(fusion, "launch", lambda *_, **constants: None)
     monkeypatch.setattr(fused_combiner, "_launch", lambda *_: None)
     monkeypatch.setattr(fused, "_launch", lambda rows, *_: found.append(rows.dtype))
@@ -86,8 +84,7 @@ def test_a_window_and_another_lambda_never_wait(
 def test_a_frame_in_tiles_never_waits(
     streams: bool, launches: list[torch.dtype], ends: list[Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (streamed, fusion):
-        monkeypatch.setattr(module, "usable", lambda image: streams)
+    monkeypatch.setattr(fusion, "usable", lambda image: streams)
     denoiser = Denoiser(random_network(fold=2), META)
     (frame,) = frames(1)
     denoiser.denoise(frame, ("color", "alpha"), tile=16)

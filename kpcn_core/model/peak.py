@@ -3,10 +3,11 @@
 import torch
 
 from kpcn_core.features import COMPONENTS, PLANES
-from kpcn_core.model import blocks, encoding, streamed
+from kpcn_core.model import blocks, encoding
 from kpcn_core.model.config import KERNELS, RESIDUAL, ModelConfig
 from kpcn_core.model.kernels import KernelPredictor
 from kpcn_core.model.network import Network
+from kpcn_core.ops import fusion
 
 FLOAT = 4  # bytes
 
@@ -35,7 +36,7 @@ def bytes_per_pixel(
 
 def _one_pass(network: Network, device: torch.device, planes: int, window: int, kept: bool) -> int:
     config, pixel = network.config, torch.empty(1, device=device)
-    if streamed.usable(pixel):
+    if fusion.usable(pixel):
         return on_a_gpu(config, planes, window, network.precision.itemsize)
     if not blocks.usable(network, pixel):
         return with_logits(config)

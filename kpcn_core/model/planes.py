@@ -1,6 +1,6 @@
 """`Network.planes` of a frame on a GPU, of any size, in a few passes over its pixels.
 
-See `ops.fused_planes`, which needs Triton; `streamed.usable` says where it can serve.
+See `ops.fused_planes`, which needs Triton; `ops.fusion.usable` says where it can serve.
 """
 
 from collections.abc import Callable, Mapping

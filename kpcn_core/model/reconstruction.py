@@ -13,6 +13,7 @@ from kpcn_core.model.kernels import KernelLayer
 from kpcn_core.model.network import Network, Origin
 from kpcn_core.model.specialization import is_one_number
 from kpcn_core.model.temporal import Context
+from kpcn_core.ops import fusion
 from kpcn_core.ops.kernels import renormalized, with_mask, without_mask
 from kpcn_core.ops.pyramid import down, down_masked, down_motion
 from kpcn_core.ops.reposition import Share, masked_share, masked_share_in_place, together
@@ -34,7 +35,7 @@ class Image(NamedTuple):
 
     def pyramid(self, scales: int) -> list[Tensor]:
         """The image with its mask at every scale, finest first [B,C+1,h,w]."""
-        if streamed.usable(self.radiance):
+        if fusion.usable(self.radiance):
             return streamed.pyramid(self.radiance, self.valid, scales)
         found = [with_mask(self.radiance, self.valid)]
         for _ in range(scales - 1):
@@ -142,7 +143,7 @@ def _shares_in_place(
     Beside it the joins' logits, or what makes them.
     """
     names = list(images)
-    if streamed.usable(next(iter(images.values()))):
+    if fusion.usable(next(iter(images.values()))):
         return streamed.shares_in_place(network, context, scale, images, around)
     logits = network.logits(context, scale, names)
     shares = {name: masked_share_in_place(images[name], logits[name]) for name in names}
@@ -162,7 +163,7 @@ def _shares(
     onto: Mapping[str, Share],
 ) -> dict[str, Share]:
     """What the kernels of another frame make of its components at one scale, added to others'."""
-    if streamed.usable(next(iter(images.values()))):
+    if fusion.usable(next(iter(images.values()))):
         return streamed.shares(network, context, scale, frame, images, motion, origin, onto)
     logits = network.neighbour_logits(context, scale, frame, list(images))
     found = {

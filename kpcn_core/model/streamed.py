@@ -1,7 +1,7 @@
 """A GPU's way through a network: what would be large in memory never gets there.
 
 Features of a window are combined as they are gathered (`ops.fused_combiner`), and kernels applied
-as they are predicted: no logits in memory (`ops.fused`).
+as they are predicted: no logits in memory (`ops.fused`). `ops.fusion.usable` says where.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,6 @@ from kpcn_core.model import convolved
 from kpcn_core.model.kernels import KernelLayer
 from kpcn_core.model.network import Network, Origin
 from kpcn_core.model.temporal import Context, TemporalFeatures
-from kpcn_core.ops.fusion import usable as usable
 from kpcn_core.ops.pyramid import down_motion
 from kpcn_core.ops.reposition import Share
 

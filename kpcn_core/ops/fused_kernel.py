@@ -67,13 +67,9 @@ def share_kernel(
     highest = tl.full([TILE_PIXELS, TILE_TAPS], NOTHING, tl.float32)
     for start in range(0, SIDE * SIDE, TILE_TAPS):
         tap = start + lane
-        columns = tl.load(
-            matrix + tap[None, :] * CHANNELS + channel[:, None],
-            mask=(tap < SIDE * SIDE)[None, :] & filled[:, None],
-            other=0.0,
+        logits, line = _logits(
+            features, matrix, bias, tap, tap < SIDE * SIDE, CHANNELS, PADDED, PRECISION
         )
-        line = tl.load(bias + tap, mask=tap < SIDE * SIDE, other=NOTHING)
-        logits = tl.dot(features, columns, input_precision=PRECISION)
         highest = tl.maximum(highest, logits + line[None, :])
     top = tl.max(highest, axis=1) * SCALE
 
@@ -89,13 +85,9 @@ def share_kernel(
     weight = tl.zeros([TILE_PIXELS, TILE_TAPS], tl.float32)
     for start in range(0, SIDE * SIDE, TILE_TAPS):
         tap = start + lane
-        columns = tl.load(
-            matrix + tap[None, :] * CHANNELS + channel[:, None],
-            mask=(tap < SIDE * SIDE)[None, :] & filled[:, None],
-            other=0.0,
+        logits, line = _logits(
+            features, matrix, bias, tap, tap < SIDE * SIDE, CHANNELS, PADDED, PRECISION
         )
-        line = tl.load(bias + tap, mask=tap < SIDE * SIDE, other=NOTHING)
-        logits = tl.dot(features, columns, input_precision=PRECISION)
         lower = logits * SCALE + (line[None, :] * SCALE - top[:, None])
         # Never less than a normal number: all that a pixel prefers may be masked.
         power = tl.exp2(tl.maximum(lower, tl.where(tap < SIDE * SIDE, LEAST, NOTHING)[None, :]))
@@ -129,6 +121,22 @@ def share_kernel(
         _sum(place + count, green, before, keep, add, sums, there, ADDS)
     if COLORS > 2:
         _sum(place + 2 * count, blue, before, keep, add, sums, there, ADDS)
+
+
+@triton.jit
+def _logits(
+    features, matrix, bias, tap, there,
+    CHANNELS: tl.constexpr, PADDED: tl.constexpr, PRECISION: tl.constexpr,
+):  # fmt: skip
+    """Products of features for some taps [TILE_PIXELS,TILE_TAPS], and what is added [TILE_TAPS]."""
+    channel = tl.arange(0, PADDED)
+    columns = tl.load(
+        matrix + tap[None, :] * CHANNELS + channel[:, None],
+        mask=there[None, :] & (channel < CHANNELS)[:, None],
+        other=0.0,
+    )
+    line = tl.load(bias + tap, mask=there, other=NOTHING)
+    return tl.dot(features, columns, input_precision=PRECISION), line
 
 
 @triton.jit
