@@ -4,6 +4,7 @@ The logits of a piece stay in the processor's cache between the layer that makes
 kernels that use them. Needs the extra "cpu" (`ops.compiler`).
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import NamedTuple
@@ -176,6 +177,7 @@ def _refinable(config: ModelConfig) -> bool:
 def pyramid(network: Network, images: Mapping[str, Image]) -> Pyramid:
     """Components at every scale, of the size that the network reads; `Image.pyramid` of each."""
     from kpcn_core.ops.compiled import halve
+    from kpcn_core.ops.lanes import LANES
 
     config = network.config
     margin = max(*config.kernels.values(), config.neighbours) // 2
@@ -184,7 +186,9 @@ def pyramid(network: Network, images: Mapping[str, Image]) -> Pyramid:
     planes = {name: images[name].radiance.shape[1] + 1 for name in names}
     height, width = images[names[0]].radiance.shape[-2:]
     grown = (-(-length // config.alignment) * config.alignment for length in (height, width))
-    finest = torch.zeros(sum(planes.values()), *(length + 2 * margin for length in grown))
+    shape = sum(planes.values()), *(length + 2 * margin for length in grown)
+    # Two registers may be read beyond its end.
+    finest = torch.zeros(math.prod(shape) + 2 * LANES)[: math.prod(shape)].view(shape)
     inside = finest[:, margin : margin + height, margin : margin + width]
     for name, place in zip(names, torch.split(inside, list(planes.values())), strict=True):
         place[:-1] = images[name].radiance[0]

@@ -175,7 +175,7 @@ def convolved(
     out = torch.empty((1, layer.out_channels, height, width), memory_format=torch.channels_last)
     assert layer.bias is not None
     operands = (
-        pixels_of(image),
+        pixels_of(_wide(image)),
         NOTHING if coarse is None else pixels_of(coarse),
         transformed_weights(layer),
         layer.bias.numpy(),
@@ -189,6 +189,17 @@ def convolved(
 
     each(rows, [(first,) for first in range(0, height, HEIGHT)])
     return out
+
+
+def _wide(image: Tensor) -> Tensor:
+    """The same with channels of zeros behind, where there are fewer than a register takes."""
+    from kpcn_core.ops.lanes import LANES
+
+    missing = LANES - image.shape[1]
+    if missing <= 0:
+        return image
+    wider = functional.pad(image, [0, 0, 0, 0, 0, missing])
+    return wider.contiguous(memory_format=torch.channels_last)
 
 
 def pixels_of(image: Tensor) -> Floats:
@@ -206,7 +217,7 @@ def transformed_weights(layer: nn.Conv2d) -> Floats:
     state = weight.data_ptr(), 0 if weight.is_inference() else weight._version
     known = _kept.get(layer)
     if known is None or known[0] != state:
-        known = state, transformed(weight.detach().double().numpy())
+        known = state, transformed(_wide(weight.detach()).double().numpy())
         _kept[layer] = known
     return known[1]
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpcn_core.ops.compiler import compiled, part
+from kpcn_core.ops.lanes import LANES, everywhere, larger, load, store
 from kpcn_core.ops.registers import COLUMNS, multiply
 
 Floats = NDArray[np.float32]
@@ -53,20 +54,17 @@ def combine_rows(
     """
     width, channels = asked.shape[1:]
     fetched = np.empty((CELLS, channels), np.float32)
-    pair = np.empty((CELLS, channels), np.float32)
-    made = np.empty((CELLS, 2 * channels), np.float32)
+    pair = np.empty((CELLS, COLUMNS * len(other)), np.float32)
+    made = np.empty((CELLS, COLUMNS * len(both)), np.float32)
     for y in range(first, last):
         for x in range(0, width, CELLS):
             count = min(CELLS, width - x)
             _fetch(there, row[y], column[y], below[y], right[y], x, count, fetched)
             for panel in range(len(other)):
                 multiply(fetched[:count], other[panel], pair, panel * COLUMNS)
-            for i in range(count):
-                here, seen = asked[y, x + i], pair[i]
-                for k in range(channels):
-                    seen[k] = max(seen[k] + here[k], ZERO)
+            _compare(asked[y], x, count, pair)
             for panel in range(len(both)):
-                multiply(pair[:count], both[panel], made, panel * COLUMNS)
+                multiply(pair[:count, :channels], both[panel], made, panel * COLUMNS)
             _add(made, bias, inside[y], x, count, gathered[y], link[y])
 
 
@@ -87,12 +85,22 @@ def _fetch(
         y, x, down, across = rows[first + i], columns[first + i], below[first + i], right[first + i]
         top, bottom = min(max(y, 0), height - 1), min(max(y + 1, 0), height - 1)
         start, stop = min(max(x, 0), width - 1), min(max(x + 1, 0), width - 1)
-        a, b, c, d = image[top, start], image[top, stop], image[bottom, start], image[bottom, stop]
-        wa, wb = (ONE - down) * (ONE - across), (ONE - down) * across
-        wc, wd = down * (ONE - across), down * across
-        found = out[i]
-        for k in range(len(found)):
-            found[k] = wa * a[k] + wb * b[k] + wc * c[k] + wd * d[k]
+        upper, lower = everywhere(ONE - down), everywhere(down)
+        left, beside = everywhere(ONE - across), everywhere(across)
+        for k in range(0, out.shape[1], LANES):
+            above = left * load(image, (top, start, k)) + beside * load(image, (top, stop, k))
+            under = left * load(image, (bottom, start, k)) + beside * load(image, (bottom, stop, k))
+            store(out, (i, k), upper * above + lower * under)
+
+
+@part
+def _compare(asked: Floats, first: int, count: int, pair: Floats) -> None:
+    """ReLU of what both layers made of some cells of a row."""
+    zero = everywhere(ZERO)
+    for i in range(count):
+        for k in range(0, asked.shape[1], LANES):
+            both = load(pair, (i, k)) + load(asked, (first + i, k))
+            store(pair, (i, k), larger(both, zero))
 
 
 @part
@@ -108,9 +116,10 @@ def _add(
     """What the layers made of some cells of a row."""
     channels = link.shape[1]
     for i in range(count):
-        seen, total, found = made[i], gathered[first + i], link[first + i]
-        counts = inside[first + i]
-        for k in range(channels):
-            total[k] += (seen[k] + bias[k]) * counts
-            found[k] = (seen[channels + k] + bias[channels + k]) * counts
-        total[channels] += counts
+        counts = everywhere(inside[first + i])
+        for k in range(0, channels, LANES):
+            found = (load(made, (i, k)) + load(bias, (k,))) * counts
+            store(gathered, (first + i, k), load(gathered, (first + i, k)) + found)
+            told = load(made, (i, channels + k)) + load(bias, (channels + k,))
+            store(link, (first + i, k), told * counts)
+        gathered[first + i, channels] += inside[first + i]

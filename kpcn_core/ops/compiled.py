@@ -5,15 +5,19 @@ done in pieces that stay in the first cache. The loops over pixels are the inner
 conditions: so they become vector instructions.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-from kpcn_core.ops.compiler import compiled, part
+from kpcn_core.ops.compiler import compiled, memory, part
+from kpcn_core.ops.joined import find_low, find_near, join_row
+from kpcn_core.ops.lanes import LANES
 from kpcn_core.ops.pieces import (
     LEAST,
     ONE,
     PIECE,
-    ZERO,
+    ROOM,
     add_share,
     find_numerators,
     find_peaks,
@@ -79,32 +83,36 @@ def reconstruct_rows(
     """
     width = out.shape[2]
     outputs, read = layer.shape
-    room = np.zeros((2 * PIECE // COLUMNS, read, COLUMNS), np.float32)
-    room[:, read - 1] = ONE
+    full = np.zeros((2 * PIECE // COLUMNS, read, COLUMNS), np.float32)
+    full[:, read - 1] = ONE
     logits = np.empty((outputs, 2, PIECE), np.float32)
     flat = logits.reshape(outputs, 2 * PIECE)
-    rises = np.empty_like(flat) if len(powers) else np.empty((0, 0), np.float32)
-    fine = np.empty((len(out), 2, PIECE), np.float32)
+    rises, both = np.empty_like(flat), np.empty_like(layer)
+    turned = np.empty((unfold.shape[1], COLUMNS), np.float32)
+    folded = np.empty((len(unfold), COLUMNS), np.float32)
+    room = _room(len(out), sizes.max())
     for y in range(first, last, 2):
         rows = min(2, last - y)
         for x in range(0, width, PIECE):
             count = min(PIECE, width - x)
-            full = unfolded[(y - first) // 2, x // PIECE] if len(unfolded) else room
+            seen = unfolded[(y - first) // 2, x // PIECE] if len(unfolded) else full
             if ready:
                 pass
             elif len(unfold):
                 cells = features[(y - first) // 2]
-                unfold_piece(cells, x // 2, count // 2, unfold, unfold_bias, full)
+                unfold_piece(
+                    cells, x // 2, count // 2, unfold, unfold_bias, turned, folded, seen
+                )
             else:
-                turn_piece(features[y - first : y - first + rows], x, count, full)
+                turn_piece(features[y - first : y - first + rows], x, count, seen)
             if len(powers):
                 steep = slope[y : y + rows, x : x + count]
-                steep_products(layer, powers, steep, full, flat, rises)
+                steep_products(layer, powers, steep, seen, both, flat, rises)
             else:
-                layer_products(layer, full, rows, count, flat)
+                layer_products(layer, seen, rows, count, flat)
             _reconstruct_piece(
                 *(logits, images, margin, starts, sizes, other_sums, other_peaks, coarse),
-                *(y, x, rows, count, fine, out),
+                *(y, x, rows, count, room, out),
             )
 
 
@@ -118,17 +126,48 @@ def halve(fine: Floats, margin: int, starts: Integers) -> Floats:
         starts: likewise.
     """
     height, width = (fine.shape[1] - 2 * margin) // 2, (fine.shape[2] - 2 * margin) // 2
-    coarse = np.zeros((len(fine), height + 2 * margin, width + 2 * margin), np.float32)
+    shape = len(fine), height + 2 * margin, width + 2 * margin
+    size = shape[0] * shape[1] * shape[2]
+    # Two registers may be read beyond its end.
+    coarse = np.zeros(size + 2 * LANES, np.float32)[:size].reshape(shape)
+    low = np.empty((len(fine), width + LANES), np.float32)
     for index in range(len(starts) - 1):
         image = fine[starts[index] : starts[index + 1]]
-        low = np.empty((len(image), width), np.float32)
         for y in range(height):
-            _low(image, margin + 2 * y, margin, width, low)
+            find_low(image, margin + 2 * y, margin, width, low)
             for channel in range(len(image)):
                 found = coarse[starts[index] + channel, margin + y, margin : margin + width]
                 for i in range(width):
                     found[i] = low[channel, i]
     return coarse
+
+
+class Room(NamedTuple):
+    """Memory that a piece needs again and again."""
+
+    weights: Floats
+    sums: Floats
+    peak: Floats
+    fine: Floats
+    low: Floats
+    near: Floats
+    pair: Floats
+    scales: Floats
+
+
+@memory
+def _room(planes: int, size: int) -> Room:
+    """That for kernels of a size, and images of so many planes."""
+    return Room(
+        np.empty((size * size, ROOM), np.float32),
+        np.empty((planes, ROOM), np.float32),
+        np.empty(ROOM, np.float32),
+        np.zeros((planes, 2, ROOM), np.float32),
+        np.empty((planes, ROOM), np.float32),
+        np.empty((2, planes, ROOM), np.float32),
+        np.zeros((2, 1, ROOM), np.float32),
+        np.empty((2, ROOM), np.float32),
+    )
 
 
 @part
@@ -145,11 +184,13 @@ def _reconstruct_piece(
     column: int,
     rows: int,
     count: int,
-    fine: Floats,
+    room: Room,
     out: Floats,
 ) -> None:
     """The same, from the logits [L,2,PIECE] of a piece of one or two rows."""
-    join = np.sum(sizes * sizes)
+    join = 0
+    for size in sizes:
+        join += size * size
     first = 0
     for index in range(len(sizes)):
         planes = slice(starts[index], starts[index + 1])
@@ -160,15 +201,19 @@ def _reconstruct_piece(
         if not coarse.shape[1]:
             _filter(
                 *(image, margin, kernels, size, row, column, rows, count, others),
-                *(out[planes], row, column),
+                *(room, out[planes], row, column),
             )
             continue
-        filtered = fine[planes]
+        fine, lower = room.fine[: len(image)], coarse[planes]
         _filter(
             *(image, margin, kernels, size, row, column, rows, count, others),
-            *(filtered, 0, 0),
+            *(room, fine, 0, 0),
         )
-        _join(filtered, coarse[planes], logits[join : join + 6], row, column, count, out[planes])
+        own, near = logits[join : join + 6], room.near
+        find_low(fine, 0, 0, count // 2, room.low)
+        for y in range(rows):
+            find_near(lower, row, y, column // 2, count // 2, near)
+            join_row(fine, y, room.low, near, own, row + y, column, count // 2, out[planes])
         join += 6
 
 
@@ -183,164 +228,18 @@ def _filter(
     rows: int,
     count: int,
     others: tuple[Floats, Floats],
+    room: Room,
     out: Floats,
     out_row: int,
     out_column: int,
 ) -> None:
     """`renormalized` of the centre's share together with that of the other frames."""
-    weights = np.empty((size * size, PIECE), np.float32)
-    sums = np.empty((len(image), PIECE), np.float32)
-    peak = np.empty(PIECE, np.float32)
+    weights, sums, peak = room.weights, room.sums[: len(image)], room.peak
     shift = margin - size // 2
     for y in range(rows):
-        find_peaks(logits, y, 0, count, peak)
-        find_numerators(logits, y, 0, count, peak, LEAST, weights)
+        find_peaks(logits, y, count, peak)
+        find_numerators(logits, y, count, peak, LEAST, weights)
         sum_taps(image, size, row + y + shift, column + shift, 0, count, weights, sums)
         if len(others[1]):
-            add_share(others, row + y, column, count, peak, sums)
+            add_share(others, row + y, column, count, peak, room.pair, room.scales, sums)
         renormalize(sums, count, out, out_row + y, out_column)
-
-
-@part
-def _join(
-    fine: Floats, coarse: Floats, logits: Floats, row: int, column: int, count: int, out: Floats
-) -> None:
-    """`interpolating_join_masked` of two rows of a piece [C+1,2,*]; coarse and out are whole."""
-    channels, half, first = len(fine), count // 2, column // 2
-    weights = np.empty((6, PIECE), np.float32)
-    peak = np.empty(PIECE, np.float32)
-    low = np.empty((channels, PIECE // 2), np.float32)
-    near = np.empty((2, channels, PIECE // 2 + 2), np.float32)
-    split = np.empty((2, 6, PIECE // 2), np.float32)
-    joined = np.empty((2, channels, PIECE // 2), np.float32)
-    _low(fine, 0, 0, half, low)
-    _nearest(coarse, row // 2, first, half, near[0])
-    for below in range(2):
-        _nearest(coarse, row // 2 + 2 * below - 1, first, half, near[1])
-        _join_weights(logits, below, 0, count, peak, weights)
-        _parted(weights, half, split)
-        for right in range(2):
-            _interpolate(near, low, split[right], right, half, joined[right])
-        _with_detail(fine, below, 0, low, split, joined, half)
-        _together(joined, half, out, row + below, column)
-
-
-@part
-def _low(fine: Floats, y: int, x: int, count: int, low: Floats) -> None:
-    """`down_masked` of a pair of rows."""
-    last = len(low) - 1
-    for channel in range(last + 1):
-        upper = fine[channel, y, x : x + 2 * count]
-        lower = fine[channel, y + 1, x : x + 2 * count]
-        found = low[channel]
-        for i in range(count):
-            found[i] = upper[2 * i] + upper[2 * i + 1] + lower[2 * i] + lower[2 * i + 1]
-    weights = low[last]
-    for channel in range(last):
-        found = low[channel]
-        for i in range(count):
-            found[i] = found[i] / (weights[i] if weights[i] > ZERO else ONE)
-    for i in range(count):
-        weights[i] = ONE if weights[i] > ZERO else ZERO
-
-
-@part
-def _join_weights(
-    logits: Floats, y: int, x: int, count: int, peak: Floats, weights: Floats
-) -> None:
-    """Softmax of the first five, sigmoid of the last."""
-    find_peaks(logits[:5], y, x, count, peak)
-    find_numerators(logits[:5], y, x, count, peak, LEAST, weights)
-    w0, w1, w2, w3, w4 = weights[0], weights[1], weights[2], weights[3], weights[4]
-    for i in range(count):
-        share = ONE / (w0[i] + w1[i] + w2[i] + w3[i] + w4[i])
-        w0[i] *= share
-        w1[i] *= share
-        w2[i] *= share
-        w3[i] *= share
-        w4[i] *= share
-    gate = logits[5, y, x : x + count]
-    detail = weights[5]
-    for i in range(count):
-        peak[i] = abs(gate[i])
-    # exp(-|g|), by the same series.
-    pair = np.zeros((1, 1, count), np.float32)
-    find_numerators(pair, 0, 0, count, peak, LEAST, weights[5:])
-    for i in range(count):
-        small = detail[i] / (ONE + detail[i])
-        detail[i] = ONE - small if gate[i] > ZERO else small
-
-
-@part
-def _nearest(coarse: Floats, y: int, x: int, count: int, near: Floats) -> None:
-    """A row of the coarse image with a pixel more on both sides; the border is repeated."""
-    height, width = coarse.shape[1:]
-    y = min(max(y, 0), height - 1)
-    for channel in range(len(near)):
-        row, found = coarse[channel, y, x : x + count], near[channel, 1 : 1 + count]
-        for i in range(count):
-            found[i] = row[i]
-        near[channel, 0] = coarse[channel, y, max(x - 1, 0)]
-        near[channel, count + 1] = coarse[channel, y, min(x + count, width - 1)]
-
-
-@part
-def _parted(weights: Floats, count: int, split: Floats) -> None:
-    """The weights of even and odd pixels."""
-    for index in range(len(weights)):
-        row, even, odd = weights[index], split[0, index], split[1, index]
-        for i in range(count):
-            even[i] = row[2 * i]
-            odd[i] = row[2 * i + 1]
-
-
-@part
-def _interpolate(
-    near: Floats, low: Floats, weights: Floats, right: int, count: int, joined: Floats
-) -> None:
-    """The coarse image between its pixels, for the even or the odd pixels of a row."""
-    w0, w1, w2, w3, w4 = weights[0], weights[1], weights[2], weights[3], weights[4]
-    last = len(low) - 1
-    for channel in range(last + 1):
-        here, beside = near[0, channel, 1:], near[0, channel, 2 * right :]
-        above, across = near[1, channel, 1:], near[1, channel, 2 * right :]
-        mean, found = low[channel], joined[channel]
-        for i in range(count):
-            found[i] = (
-                w0[i] * here[i] + w1[i] * beside[i] + w2[i] * above[i] + w3[i] * across[i]
-                + w4[i] * mean[i]
-            )  # fmt: skip
-    known = joined[last]
-    for channel in range(last):
-        found = joined[channel]
-        for i in range(count):
-            found[i] = found[i] / (known[i] if known[i] > ZERO else ONE)
-    for i in range(count):
-        known[i] = ONE if known[i] > ZERO else ZERO
-
-
-@part
-def _with_detail(
-    fine: Floats, y: int, x: int, low: Floats, split: Floats, joined: Floats, count: int
-) -> None:
-    """Add what the fine image has beyond its own low frequencies."""
-    last = len(low) - 1
-    mask = fine[last, y, x : x + 2 * count]
-    even_gate, odd_gate = split[0, 5], split[1, 5]
-    for channel in range(last):
-        row, mean = fine[channel, y, x : x + 2 * count], low[channel]
-        even, odd = joined[0, channel], joined[1, channel]
-        for i in range(count):
-            even[i] += even_gate[i] * (row[2 * i] - mean[i]) * mask[2 * i]
-            odd[i] += odd_gate[i] * (row[2 * i + 1] - mean[i]) * mask[2 * i + 1]
-
-
-@part
-def _together(joined: Floats, count: int, out: Floats, y: int, x: int) -> None:
-    """Even and odd pixels side by side."""
-    for channel in range(joined.shape[1]):
-        found = out[channel, y, x : x + 2 * count]
-        even, odd = joined[0, channel], joined[1, channel]
-        for i in range(count):
-            found[2 * i] = even[i]
-            found[2 * i + 1] = odd[i]

@@ -80,7 +80,18 @@ def _announce() -> None:
 
 
 def part(function: Function) -> Function:
-    """A function that only compiled ones call."""
+    """A function that only compiled ones call; it takes no memory.
+
+    So numba need not count who uses an array: for each that is passed on or sliced it would call a
+    function, twice, which in loops over some pixels takes longer than the pixels do.
+    """
+    import numba
+
+    return cast(Function, numba.njit(_nrt=False, **OPTIONS)(function))
+
+
+def memory(function: Function) -> Function:
+    """A function that only compiled ones call, and that takes memory for them."""
     import numba
 
     return cast(Function, numba.njit(**OPTIONS)(function))

@@ -13,6 +13,7 @@ from kpcn_core.ops.pieces import (
     LEAST,
     ONE,
     PIECE,
+    ROOM,
     ZERO,
     add_share,
     find_numerators,
@@ -67,12 +68,22 @@ def gather_rows(
     full = np.zeros((2 * PIECE // COLUMNS, read, COLUMNS), np.float32)
     full[:, read - 1] = ONE
     logits = np.empty((outputs, 2, PIECE), np.float32)
+    turned = np.empty((unfold.shape[1], COLUMNS), np.float32)
+    folded = np.empty((len(unfold), COLUMNS), np.float32)
+    weights = np.empty((size * size, ROOM), np.float32)
+    found = np.empty((len(sums), ROOM), np.float32)
+    peak = np.empty(ROOM, np.float32)
+    pair = np.zeros((2, 1, ROOM), np.float32)
+    scales = np.empty((2, ROOM), np.float32)
     for y in range(first, last, 2):
         rows = min(2, last - y)
         for x in range(0, width, PIECE):
             count = min(PIECE, width - x)
             if len(unfold):
-                unfold_piece(features[y // 2], x // 2, count // 2, unfold, unfold_bias, full)
+                cells = features[y // 2]
+                unfold_piece(
+                    cells, x // 2, count // 2, unfold, unfold_bias, turned, folded, full
+                )
             else:
                 turn_piece(features[y : y + rows], x, count, full)
             layer_products(layer, full, rows, count, logits.reshape(outputs, 2 * PIECE))
@@ -81,7 +92,7 @@ def gather_rows(
                 kernels = logits[index * taps : (index + 1) * taps]
                 _gather_piece(
                     kernels, images[planes], margin, size, target, begun, y, x, rows, count,
-                    sums[planes], peaks[index],
+                    weights, found, peak, pair, scales, sums[planes], peaks[index],
                 )  # fmt: skip
 
 
@@ -97,22 +108,26 @@ def _gather_piece(
     column: int,
     rows: int,
     count: int,
+    weights: Floats,
+    found: Floats,
+    peak: Floats,
+    pair: Floats,
+    scales: Floats,
     sums: Floats,
     peaks: Floats,
 ) -> None:
     """The same of one component, from its logits [size**2,2,PIECE]."""
-    weights = np.empty((size * size, PIECE), np.float32)
-    found = np.empty((len(image), PIECE), np.float32)
-    peak = np.empty(PIECE, np.float32)
+    found = found[: len(image)]
     for y in range(rows):
-        find_peaks(logits, y, 0, count, peak)
-        find_numerators(logits, y, 0, count, peak, LEAST, weights)
+        find_peaks(logits, y, count, peak)
+        find_numerators(logits, y, count, peak, LEAST, weights)
         _sum_runs(image, margin, size, target[row + y, column : column + count], weights, found)
         if begun:
-            add_share((sums, peaks), row + y, column, count, peak, found)
-        for channel in range(len(found)):
-            sums[channel, row + y, column : column + count] = found[channel, :count]
-        peaks[row + y, column : column + count] = peak[:count]
+            add_share((sums, peaks), row + y, column, count, peak, pair, scales, found)
+        for i in range(count):
+            for channel in range(len(found)):
+                sums[channel, row + y, column + i] = found[channel, i]
+            peaks[row + y, column + i] = peak[i]
 
 
 @part
@@ -127,7 +142,9 @@ def _sum_runs(
         if there < 0:
             while stop < count and target[stop] < 0:
                 stop += 1
-            sums[:, start:stop] = ZERO
+            for channel in range(len(sums)):
+                for i in range(start, stop):
+                    sums[channel, i] = ZERO
         else:
             y, x = there // width, there % width
             most = min(count, start + width - x)

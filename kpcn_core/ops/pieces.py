@@ -1,42 +1,58 @@
 """Parts of the passes over pieces of a row: logits, their softmax, weighted sums; compiled.
 
+They take memory from whoever calls them, and may write or read up to a register beyond the pixels
+asked for: what is PIECE pixels wide has room for that.
+
 Compiled code that is kept on disk (`ops.compiler`) does not notice a change in this file: whoever
 makes one deletes it.
 """
-
-import math
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kpcn_core.ops.compiler import part
 from kpcn_core.ops.kernels import LOGIT_RANGE
-from kpcn_core.ops.registers import COLUMNS, from_bits, multiply
+from kpcn_core.ops.lanes import (
+    LANES,
+    Register,
+    everywhere,
+    exponential,
+    larger,
+    load,
+    positive,
+    store,
+    store_first,
+    turn,
+    zipped,
+    zipped_on,
+)
+from kpcn_core.ops.registers import COLUMNS, multiply
 
 Floats = NDArray[np.float32]
 
 PIECE = 128  # pixels, even
-ZERO, HALF, ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
+ROOM = PIECE + LANES  # numbers that a piece's row has room for
+ZERO, ONE = np.float32(0.0), np.float32(1.0)
 LEAST = np.float32(-LOGIT_RANGE)
 VANISHING = np.float32(-87.0)  # its exponential is the least that float32 has in full precision
-# exp(x) = 2**i * 2**f, i whole and |f| <= 1/2; the power series of 2**f to its sixth term is exact
-# to 1e-7, and the bits of 2**i are i + 127 in the place of the exponent.
-PER_LOG2 = np.float32(1.0 / math.log(2.0))
-S1, S2, S3, S4, S5, S6 = (np.float32(math.log(2.0) ** n / math.factorial(n)) for n in range(1, 7))
-BIAS, MANTISSA = np.int32(127), np.int32(23)
 
 
 @part
 def unfold_piece(
-    cells: Floats, first: int, count: int, unfold: Floats, bias: Floats, full: Floats
+    cells: Floats,
+    first: int,
+    count: int,
+    unfold: Floats,
+    bias: Floats,
+    turned: Floats,
+    folded: Floats,
+    full: Floats,
 ) -> None:
     """What the last layer reads of folded features [w,C], in columns of pixels [*,C'+1,COLUMNS].
 
-    ReLU of `pixel_shuffle` by 2.
+    ReLU of `pixel_shuffle` by 2. Room: for columns of cells [C,COLUMNS], and of what the layer
+    makes of them [4*C',COLUMNS].
     """
-    turned = np.empty((cells.shape[1], COLUMNS), np.float32)
-    folded = np.empty((len(unfold), COLUMNS), np.float32)
-    half = COLUMNS // 2
     for start in range(0, count, COLUMNS):
         for i in range(COLUMNS):
             # Beyond the last one, any numbers will do.
@@ -47,24 +63,35 @@ def unfold_piece(
         for channel in range(len(unfold) // 4):
             for below in range(2):
                 index = 4 * channel + 2 * below
-                even, odd = folded[index], folded[index + 1]
-                even_bias, odd_bias = bias[index], bias[index + 1]
                 place = (below * PIECE + 2 * start) // COLUMNS
+                even_bias, odd_bias = everywhere(bias[index]), everywhere(bias[index + 1])
                 for right in range(2):
-                    found = full[place + right, channel]
-                    for i in range(half):
-                        found[2 * i] = max(even[half * right + i] + even_bias, ZERO)
-                        found[2 * i + 1] = max(odd[half * right + i] + odd_bias, ZERO)
+                    even = _rectified(load(folded, (index, LANES * right)) + even_bias)
+                    odd = _rectified(load(folded, (index + 1, LANES * right)) + odd_bias)
+                    store(full, (place + right, channel, 0), zipped(even, odd))
+                    store(full, (place + right, channel, LANES), zipped_on(even, odd))
+
+
+@part
+def _rectified(number: Register) -> Register:
+    return larger(number, everywhere(ZERO))
 
 
 @part
 def turn_piece(rows: Floats, first: int, count: int, full: Floats) -> None:
     """The same of features [h,w,C] that are not folded."""
+    channels = rows.shape[2]
     for y in range(len(rows)):
-        for i in range(count):
-            pixel, place = rows[y, first + i], y * PIECE + i
-            for k in range(len(pixel)):
-                full[place // COLUMNS, k, place % COLUMNS] = max(pixel[k], ZERO)
+        for i in range(0, count, LANES):
+            place = y * PIECE + i
+            column, at = place // COLUMNS, place % COLUMNS
+            if i + LANES <= count and channels % LANES == 0:
+                for k in range(0, channels, LANES):
+                    turn(rows, (y, first + i, k), full, (column, k, at))
+                continue
+            for pixel in range(min(LANES, count - i)):
+                for k in range(channels):
+                    full[column, k, at + pixel] = max(rows[y, first + i + pixel, k], ZERO)
 
 
 @part
@@ -77,13 +104,25 @@ def layer_products(layer: Floats, full: Floats, rows: int, count: int, out: Floa
 
 @part
 def steep_products(
-    layer: Floats, powers: Floats, slope: Floats, full: Floats, logits: Floats, rises: Floats
+    layer: Floats,
+    powers: Floats,
+    slope: Floats,
+    full: Floats,
+    both: Floats,
+    logits: Floats,
+    rises: Floats,
 ) -> None:
-    """The same, with log(lambda) [h,w] times their powers added."""
+    """The same, with log(lambda) [h,w] times their powers added; room for a layer, and logits."""
     rows, count = slope.shape
-    steepest = slope.max()
-    if steepest == slope.min():  # as nearly everywhere: both layers are one
-        layer_products(layer + steepest * powers, full, rows, count, logits)
+    steepest = gentlest = slope[0, 0]
+    for y in range(rows):
+        for i in range(count):
+            steepest, gentlest = max(steepest, slope[y, i]), min(gentlest, slope[y, i])
+    if steepest == gentlest:  # as nearly everywhere: both layers are one
+        for index in range(len(layer)):
+            for k in range(layer.shape[1]):
+                both[index, k] = layer[index, k] + steepest * powers[index, k]
+        layer_products(both, full, rows, count, logits)
         return
     layer_products(layer, full, rows, count, logits)
     layer_products(powers, full, rows, count, rises)
@@ -95,31 +134,28 @@ def steep_products(
 
 
 @part
-def find_peaks(logits: Floats, y: int, x: int, count: int, peak: Floats) -> None:
-    """The largest logit of every pixel, up to rounding."""
-    row = logits[0, y, x : x + count]
-    for i in range(count):
-        peak[i] = row[i]
-    for tap in range(1, len(logits)):
-        row = logits[tap, y, x : x + count]
-        for i in range(count):
-            # A maximum that is stored without a condition.
-            peak[i] = HALF * (peak[i] + row[i] + abs(peak[i] - row[i]))
+def find_peaks(logits: Floats, y: int, count: int, peak: Floats) -> None:
+    """The largest logit of every pixel."""
+    for i in range(0, count, LANES):
+        found = load(logits, (0, y, i))
+        for tap in range(1, len(logits)):
+            found = larger(found, load(logits, (tap, y, i)))
+        store(peak, (i,), found)
 
 
 @part
 def find_numerators(
-    logits: Floats, y: int, x: int, count: int, peak: Floats, least: np.float32, weights: Floats
+    logits: Floats, y: int, count: int, peak: Floats, least: np.float32, weights: Floats
 ) -> None:
     """exp(logit - peak), at least exp(least)."""
-    for tap in range(len(logits)):
-        row, found = logits[tap, y, x : x + count], weights[tap]
-        for i in range(count):
-            exponent = max(row[i] - peak[i], least) * PER_LOG2
-            whole = np.int32(exponent - HALF)
-            f = exponent - np.float32(whole)
-            series = ((((S6 * f + S5) * f + S4) * f + S3) * f + S2) * f + S1
-            found[i] = (series * f + ONE) * from_bits((whole + BIAS) << MANTISSA)
+    floor = everywhere(least)
+    for i in range(0, count, LANES):
+        highest = load(peak, (i,))
+        for tap in range(len(logits)):
+            store(
+                weights, (tap, i),
+                exponential(larger(load(logits, (tap, y, i)) - highest, floor)),
+            )  # fmt: skip
 
 
 @part
@@ -136,51 +172,43 @@ def sum_taps(
     """Weighted sums over the kernels of some pixels; that of the first has its first tap at (y, x).
 
     Args:
-        image: [C,*,*].
+        image: [C,*,*]; a register may be read beyond its end.
         size: side of the kernels.
         y: row of the image.
         x: column of it.
         start: the first of the pixels among those of the piece.
         count: how many there are.
-        weights: of all taps [size**2,PIECE].
-        sums: the result [C,PIECE], of which these pixels are written.
+        weights: of all taps [size**2,ROOM].
+        sums: the result [C,ROOM], of which these pixels are written, and some behind them.
     """
-    for channel in range(len(sums)):
-        total = sums[channel, start : start + count]
-        for i in range(count):
-            total[i] = ZERO
-        for down in range(size):
-            row = image[channel, y + down, x : x + count + size - 1]
-            if size == 5:
-                _add_five(total, weights[5 * down : 5 * down + 5], row, start, count)
-            elif size == 3:
-                _add_three(total, weights[3 * down : 3 * down + 3], row, start, count)
-            else:
+    # Compiled for the usual sizes, their loops over taps are none.
+    if size == 5:
+        _sum(image, 5, y, x, start, count, weights, sums)
+    elif size == 3:
+        _sum(image, 3, y, x, start, count, weights, sums)
+    else:
+        _sum(image, size, y, x, start, count, weights, sums)
+
+
+@part
+def _sum(
+    image: Floats,
+    size: int,
+    y: int,
+    x: int,
+    start: int,
+    count: int,
+    weights: Floats,
+    sums: Floats,
+) -> None:
+    for i in range(0, count, LANES):
+        for channel in range(len(sums)):
+            total = everywhere(ZERO)
+            for down in range(size):
                 for right in range(size):
-                    _add_one(total, weights[size * down + right, start:], row[right:], count)
-
-
-@part
-def _add_five(total: Floats, weights: Floats, row: Floats, start: int, count: int) -> None:
-    w0, w1, w2 = weights[0, start:], weights[1, start:], weights[2, start:]
-    w3, w4 = weights[3, start:], weights[4, start:]
-    r0, r1, r2, r3, r4 = row[0:], row[1:], row[2:], row[3:], row[4:]
-    for i in range(count):
-        total[i] += w0[i] * r0[i] + w1[i] * r1[i] + w2[i] * r2[i] + w3[i] * r3[i] + w4[i] * r4[i]
-
-
-@part
-def _add_three(total: Floats, weights: Floats, row: Floats, start: int, count: int) -> None:
-    w0, w1, w2 = weights[0, start:], weights[1, start:], weights[2, start:]
-    r0, r1, r2 = row[0:], row[1:], row[2:]
-    for i in range(count):
-        total[i] += w0[i] * r0[i] + w1[i] * r1[i] + w2[i] * r2[i]
-
-
-@part
-def _add_one(total: Floats, weight: Floats, row: Floats, count: int) -> None:
-    for i in range(count):
-        total[i] += weight[i] * row[i]
+                    weight = load(weights, (size * down + right, start + i))
+                    total = total + weight * load(image, (channel, y + down, x + right + i))
+            store(sums, (channel, start + i), total)
 
 
 @part
@@ -190,19 +218,23 @@ def add_share(
     x: int,
     count: int,
     peak: Floats,
+    pair: Floats,
+    scales: Floats,
     sums: Floats,
 ) -> None:
-    """`together`: both shares at the scale of the larger peak."""
+    """`together`: both shares at the scale of the larger peak.
+
+    Room: for two logits a pixel [2,1,ROOM] and for what becomes of them [2,ROOM].
+    """
     last = len(sums) - 1
     there, weight, mine = others[1][y, x : x + count], others[0][last, y, x : x + count], sums[last]
     # Like two logits a pixel; one that adds nothing must not set the scale: it has the other's.
-    pair, scales = np.empty((2, 1, count), np.float32), np.empty((2, count), np.float32)
     for i in range(count):
         other = there[i] if weight[i] > ZERO else ZERO
         pair[0, 0, i] = peak[i] if mine[i] > ZERO else other
         pair[1, 0, i] = there[i] if weight[i] > ZERO else pair[0, 0, i]
-    find_peaks(pair, 0, 0, count, peak)
-    find_numerators(pair, 0, 0, count, peak, VANISHING, scales)
+    find_peaks(pair, 0, count, peak)
+    find_numerators(pair, 0, count, peak, VANISHING, scales)
     for channel in range(last + 1):
         total, added = sums[channel], others[0][channel, y, x : x + count]
         for i in range(count):
@@ -212,12 +244,11 @@ def add_share(
 @part
 def renormalize(sums: Floats, count: int, out: Floats, y: int, x: int) -> None:
     """Sums over their weights, which come last, and a mask of 0 and 1 in place of those."""
-    last = len(sums) - 1
-    weights = sums[last]
-    for channel in range(last):
-        total, found = sums[channel], out[channel, y, x : x + count]
-        for i in range(count):
-            found[i] = total[i] / (weights[i] if weights[i] > ZERO else ONE)
-    mask = out[last, y, x : x + count]
-    for i in range(count):
-        mask[i] = ONE if weights[i] > ZERO else ZERO
+    last, zero, one = len(sums) - 1, everywhere(ZERO), everywhere(ONE)
+    for i in range(0, count, LANES):
+        weights = load(sums, (last, i))
+        known = positive(weights, one, zero)
+        share = known / positive(weights, weights, one)
+        for channel in range(last):
+            store_first(out, (channel, y, x + i), load(sums, (channel, i)) * share, count - i)
+        store_first(out, (last, y, x + i), known, count - i)

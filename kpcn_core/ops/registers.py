@@ -14,24 +14,21 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from kpcn_core.ops.compiler import part
+from kpcn_core.ops.lanes import FAST, LANES, bits, filled, single, vector
 
 Floats = NDArray[np.float32]
 
-LANES = 8  # float32 numbers in a register of AVX2
-# Rows and registers of a tile: with them, 12 sums, 2 columns and a broadcast fill the 16 registers.
-ROWS, REGISTERS = 6, 2
+# Rows and registers of a tile. With AVX-512, 24 sums, 2 columns and a broadcast of the 32 registers;
+# with AVX2, 12 sums, 2 columns and a broadcast fill all 16.
+ROWS, REGISTERS = (12, 2) if LANES == 16 else (6, 2)
 COLUMNS = REGISTERS * LANES
-# Products and sums may be one instruction; their order stays, see `compiler.OPTIONS`.
-FAST = ("contract", "nnan", "ninf", "nsz")
-
-single, bits = ir.FloatType(), ir.IntType(32)
-lanes = ir.VectorType(single, LANES)
 
 
 def in_panels(weight: Floats) -> Floats:
-    """A layer [M,C], M a multiple of COLUMNS, as parts to multiply with [M/COLUMNS,C,COLUMNS]."""
+    """A layer [M,C] as parts to multiply with [ceil(M/COLUMNS),C,COLUMNS]; zeros fill the last."""
+    filled = np.pad(weight, [(0, -len(weight) % COLUMNS), (0, 0)])
     return np.ascontiguousarray(
-        weight.reshape(-1, COLUMNS, weight.shape[1]).transpose(0, 2, 1), np.float32
+        filled.reshape(-1, COLUMNS, weight.shape[1]).transpose(0, 2, 1), np.float32
     )
 
 
@@ -48,20 +45,15 @@ def multiply(left: Floats, right: Floats, out: Floats, column: int) -> None:
     rows = len(left)
     if rows < ROWS:
         for i in range(rows):
-            for j in range(COLUMNS):
-                total = np.float32(0.0)
-                for k in range(left.shape[1]):
-                    total += left[i, k] * right[k, j]
-                out[i, column + j] = total
+            _row(left, right, out, i, column)
         return
     for i in range(0, rows, ROWS):
         # The last tile overlaps the one before.
         _tile(left, right, out, min(i, rows - ROWS), column)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _tile(typing: Any, left: Any, right: Any, out: Any, row: Any, column: Any) -> tuple[Any, Any]:
-    """ROWS rows and COLUMNS columns of a product, summed in registers."""
+def _product(height: int) -> Any:
+    """A function for so many rows and COLUMNS columns of a product, summed in registers."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         word = context.get_value_type(types.intp)
@@ -82,7 +74,7 @@ def _tile(typing: Any, left: Any, right: Any, out: Any, row: Any, column: Any) -
         (a, a_stride, depth), (b, b_stride, _), (c, c_stride, _) = map(array, range(3))
         top, c_column = arguments[3:]
         none, one = ir.Constant(word, 0), ir.Constant(word, 1)
-        rows = [builder.add(top, ir.Constant(word, r)) for r in range(ROWS)]
+        rows = [builder.add(top, ir.Constant(word, r)) for r in range(height)]
         lines = [at(a, a_stride, r, none, single) for r in rows]
         before = builder.basic_block
         loop, done = (builder.append_basic_block(name) for name in ("depth", "done"))
@@ -90,40 +82,40 @@ def _tile(typing: Any, left: Any, right: Any, out: Any, row: Any, column: Any) -
         builder.position_at_end(loop)
         step = builder.phi(word)
         step.add_incoming(none, before)
-        sums = [[builder.phi(lanes) for _ in range(REGISTERS)] for _ in range(ROWS)]
-        place = at(b, b_stride, step, none, lanes)
+        sums = [[builder.phi(vector) for _ in range(REGISTERS)] for _ in range(height)]
+        place = at(b, b_stride, step, none, vector)
         columns = [_load(builder, place, v, word) for v in range(REGISTERS)]
         found = []
         for line, row_sums in zip(lines, sums, strict=True):
-            factor = _everywhere(builder, builder.load(builder.gep(line, [step])))
+            factor = filled(builder, builder.load(builder.gep(line, [step])))
             for total, numbers in zip(row_sums, columns, strict=True):
                 product = builder.fmul(factor, numbers, flags=FAST)
                 found.append(builder.fadd(total, product, flags=FAST))
-                total.add_incoming(ir.Constant(lanes, [0.0] * LANES), before)
+                total.add_incoming(ir.Constant(vector, [0.0] * LANES), before)
                 total.add_incoming(found[-1], loop)
         following = builder.add(step, one)
         step.add_incoming(following, loop)
         builder.cbranch(builder.icmp_signed("<", following, depth), loop, done)
         builder.position_at_end(done)
         for index, total in enumerate(found):
-            place = at(c, c_stride, rows[index // REGISTERS], c_column, lanes)
+            place = at(c, c_stride, rows[index // REGISTERS], c_column, vector)
             offset = ir.Constant(word, index % REGISTERS)
             builder.store(total, builder.gep(place, [offset]), align=4)
         return context.get_dummy_value()
 
-    return types.void(left, right, out, types.intp, types.intp), generate
+    def tile(
+        typing: Any, left: Any, right: Any, out: Any, row: Any, column: Any
+    ) -> tuple[Any, Any]:
+        return types.void(left, right, out, types.intp, types.intp), generate
+
+    return intrinsic(tile)
+
+
+_tile, _row = _product(ROWS), _product(1)
 
 
 def _load(builder: Any, place: Any, index: int, word: Any) -> Any:
     return builder.load(builder.gep(place, [ir.Constant(word, index)]), align=4)
-
-
-def _everywhere(builder: Any, number: Any) -> Any:
-    """A register full of one number."""
-    unknown = ir.Constant(lanes, ir.Undefined)
-    first = builder.insert_element(unknown, number, ir.Constant(bits, 0))
-    zeros = ir.Constant(ir.VectorType(bits, LANES), [0] * LANES)
-    return builder.shuffle_vector(first, unknown, zeros)
 
 
 @intrinsic  # type: ignore[untyped-decorator]

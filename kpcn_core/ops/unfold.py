@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpcn_core.ops.compiler import compiled, part
+from kpcn_core.ops.lanes import LANES, load, store
 from kpcn_core.ops.registers import COLUMNS, in_panels, multiply
 
 Floats = NDArray[np.float32]
@@ -40,7 +41,7 @@ def unfold_rows(
         out: [rows,2*w,C'+P]; rows outside of the image become 0.
     """
     height, width, made = len(cells), cells.shape[1], bias.shape[1]
-    products = np.empty((CELLS, 4 * made), np.float32)
+    products = np.empty((CELLS, COLUMNS * len(layer)), np.float32)
     for row in range(len(out)):
         if not 0 <= first + row < 2 * height:
             out[row] = ZERO
@@ -63,14 +64,12 @@ def _write_row(
     products: Floats, own: Floats, bias: Floats, below: int, out: Floats, first: int
 ) -> None:
     """The upper or the lower pixels of some cells side by side."""
-    made = bias.shape[1]
+    made, others = bias.shape[1], own.shape[1] // 4
     for i in range(len(products)):
-        there = own[i]
         for right in range(2):
-            pixel = 2 * below + right
-            found, shift = out[first + 2 * i + right], bias[right]
-            product = products[i, pixel * made : (pixel + 1) * made]
-            for k in range(made):
-                found[k] = product[k] + shift[k]
-            for k in range(len(there) // 4):
-                found[made + k] = there[4 * k + pixel]
+            pixel, x = 2 * below + right, first + 2 * i + right
+            for k in range(0, made, LANES):
+                product = load(products, (i, pixel * made + k))
+                store(out, (x, k), product + load(bias, (right, k)))
+            for k in range(others):
+                out[x, made + k] = own[i, 4 * k + pixel]

@@ -10,12 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpcn_core.ops.compiler import compiled, part
-from kpcn_core.ops.registers import COLUMNS, multiply
+from kpcn_core.ops.lanes import LANES, Register, everywhere, larger, load, store
+from kpcn_core.ops.registers import COLUMNS, in_panels, multiply
 
 Floats = NDArray[np.float32]
 
 SIDE, TILE = 4, 6  # of what a tile gives and reads
-TILES = 30  # at a time: what they become stays in the second cache
+LINE = 16  # numbers of a line of the cache
+# Tiles at a time: what they become stays in the second cache.
+TILES = 36 if LANES == 16 else 30
 ZERO, TWO, FOUR, FIVE, EIGHT = (np.float32(value) for value in (0, 2, 4, 5, 8))
 LOWEST = np.float32(-3e38)
 
@@ -33,10 +36,9 @@ SPREAD = np.array(
 
 
 def transformed(weight: NDArray[np.float64]) -> Floats:
-    """Weights [M,C,3,3] as `convolve_rows` reads them [36,M/COLUMNS,C,COLUMNS]; M a multiple."""
+    """Weights [M,C,3,3] as `convolve_rows` reads them [36,ceil(M/COLUMNS),C,COLUMNS]."""
     spread = np.einsum("ai,ocij,bj->abco", SPREAD, weight, SPREAD)
-    panels = spread.reshape(TILE * TILE, weight.shape[1], -1, COLUMNS).transpose(0, 2, 1, 3)
-    return np.ascontiguousarray(panels, np.float32)
+    return np.stack([in_panels(one.T) for one in spread.reshape(-1, *spread.shape[2:])])
 
 
 @compiled
@@ -54,10 +56,10 @@ def convolve_rows(
     """Rows of a convolution with zeros around the image.
 
     Args:
-        image: [H,W,C].
+        image: [H,W,C], C at least LANES.
         coarse: added to it, each pixel repeated over 2x2 [ceil(H/2),ceil(W/2),C]; or [0,0,0].
         weights: see `transformed`.
-        bias: [M].
+        bias: [M], M a multiple of LANES.
         relu_before: whether negative inputs count as 0.
         relu_after: whether negative results become 0.
         first: row to start at, a multiple of 4.
@@ -66,145 +68,134 @@ def convolve_rows(
     """
     channels, (_, width, made) = image.shape[2], out.shape
     tiles = -(-width // SIDE)
-    most = min(TILES, tiles)
-    rows = np.empty((TILE, SIDE * most + 2, channels), np.float32)
-    squares = np.empty((TILE * TILE, most, channels), np.float32)
-    products = np.empty((TILE * TILE, most, made), np.float32)
-    columns = np.empty((SIDE, TILE, made), np.float32)
-    rest = np.empty(made, np.float32)
-    nothing = np.zeros(channels, np.float32)
+    groups = -(-tiles // TILES)
+    most = -(-tiles // groups)
+    rows = np.empty((TILE, SIDE * most + 2, LANES), np.float32)
+    # A cache line more than asked for: else all 36 would lie in the same few sets of the cache.
+    squares = np.empty((TILE * TILE, most * channels + LINE), np.float32)
+    wide = COLUMNS * weights.shape[1]
+    products = np.empty((TILE * TILE, most * wide + LINE), np.float32)
+    columns = np.empty((SIDE, TILE, LANES), np.float32)
+    least = everywhere(ZERO if relu_before else LOWEST)
     for y in range(first, last, SIDE):
         for tile in range(0, tiles, most):
             count = min(most, tiles - tile)
             x = SIDE * tile
-            _spread_rows(image, coarse, relu_before, y, x, SIDE * count + 2, nothing, rows)
-            _spread_columns(rows, count, squares)
+            for first_channel in range(0, channels, LANES):
+                # The last of them overlap the ones before.
+                k = min(first_channel, channels - LANES)
+                _spread_rows(image, coarse, least, y, x, k, SIDE * count + 2, rows)
+                _spread_columns(rows, channels, k, count, squares)
             for index in range(TILE * TILE):
+                square = squares[index, : count * channels].reshape(count, channels)
+                product = products[index, : count * wide].reshape(count, wide)
                 for panel in range(weights.shape[1]):
-                    multiply(
-                        squares[index, :count], weights[index, panel], products[index],
-                        panel * COLUMNS,
-                    )  # fmt: skip
+                    multiply(square, weights[index, panel], product, panel * COLUMNS)
             for index in range(count):
-                _gather(products, index, bias, relu_after, y, x + SIDE * index, columns, rest, out)
+                _gather(products, index, wide, bias, relu_after, y, x + SIDE * index, columns, out)
 
 
 @part
 def _spread_rows(
     image: Floats,
     coarse: Floats,
-    relu: bool,
+    least: Register,
     y: int,
     x: int,
+    k: int,
     count: int,
-    nothing: Floats,
     out: Floats,
 ) -> None:
-    """Six rows from y - 1 on, transformed column by column from x - 1 on."""
-    height, width = image.shape[:2]
-    least = ZERO if relu else LOWEST
+    """Some channels of six rows from y - 1 on, transformed column by column from x - 1 on."""
+    two, four, five = everywhere(TWO), everywhere(FOUR), everywhere(FIVE)
+    zero = everywhere(ZERO)
     for column in range(count):
         at = x - 1 + column
-        r0, r1, r2 = out[0, column], out[1, column], out[2, column]
-        r3, r4, r5 = out[3, column], out[4, column], out[5, column]
-        if at < 0 or at >= width:
+        if at < 0 or at >= image.shape[1]:
             for row in range(TILE):
-                out[row, column] = ZERO
+                store(out, (row, column, 0), zero)
             continue
-        i0 = image[y - 1, at] if y > 0 else nothing
-        i1 = image[y, at]
-        i2 = image[y + 1, at] if y + 1 < height else nothing
-        i3 = image[y + 2, at] if y + 2 < height else nothing
-        i4 = image[y + 3, at] if y + 3 < height else nothing
-        i5 = image[y + 4, at] if y + 4 < height else nothing
-        if len(coarse):
-            half = at // 2
-            c0 = coarse[(y - 1) // 2, half] if y > 0 else nothing
-            c1 = coarse[y // 2, half]
-            c2 = c1 if y + 1 < height else nothing
-            c3 = coarse[y // 2 + 1, half] if y + 2 < height else nothing
-            c4 = c3 if y + 3 < height else nothing
-            c5 = coarse[y // 2 + 2, half] if y + 4 < height else nothing
-            for k in range(len(i0)):
-                d0, d1, d2 = (
-                    max(i0[k] + c0[k], least), max(i1[k] + c1[k], least), max(i2[k] + c2[k], least),
-                )  # fmt: skip
-                d3, d4, d5 = (
-                    max(i3[k] + c3[k], least), max(i4[k] + c4[k], least), max(i5[k] + c5[k], least),
-                )  # fmt: skip
-                p, q, r, s = d4 - FOUR * d2, d3 - FOUR * d1, d4 - d2, TWO * (d3 - d1)
-                r0[k] = FOUR * d0 - FIVE * d2 + d4
-                r1[k], r2[k], r3[k], r4[k] = p + q, p - q, r + s, r - s
-                r5[k] = FOUR * d1 - FIVE * d3 + d5
-            continue
-        for k in range(len(i0)):
-            d0, d1, d2 = max(i0[k], least), max(i1[k], least), max(i2[k], least)
-            d3, d4, d5 = max(i3[k], least), max(i4[k], least), max(i5[k], least)
-            p, q, r, s = d4 - FOUR * d2, d3 - FOUR * d1, d4 - d2, TWO * (d3 - d1)
-            r0[k] = FOUR * d0 - FIVE * d2 + d4
-            r1[k], r2[k], r3[k], r4[k] = p + q, p - q, r + s, r - s
-            r5[k] = FOUR * d1 - FIVE * d3 + d5
+        d0 = _pixel(image, coarse, least, y - 1, at, k)
+        d1 = _pixel(image, coarse, least, y, at, k)
+        d2 = _pixel(image, coarse, least, y + 1, at, k)
+        d3 = _pixel(image, coarse, least, y + 2, at, k)
+        d4 = _pixel(image, coarse, least, y + 3, at, k)
+        d5 = _pixel(image, coarse, least, y + 4, at, k)
+        p, q, r, s = d4 - four * d2, d3 - four * d1, d4 - d2, two * (d3 - d1)
+        store(out, (0, column, 0), four * d0 - five * d2 + d4)
+        store(out, (1, column, 0), p + q)
+        store(out, (2, column, 0), p - q)
+        store(out, (3, column, 0), r + s)
+        store(out, (4, column, 0), r - s)
+        store(out, (5, column, 0), four * d1 - five * d3 + d5)
 
 
 @part
-def _spread_columns(rows: Floats, count: int, out: Floats) -> None:
-    """The same along the rows, tile by tile: [6,*,C] -> [36,tiles,C]."""
+def _pixel(image: Floats, coarse: Floats, least: Register, y: int, x: int, k: int) -> Register:
+    """Some channels of a pixel; zeros around the image."""
+    if y < 0 or y >= len(image):
+        return everywhere(ZERO)
+    found = load(image, (y, x, k))
+    if len(coarse):
+        found = found + load(coarse, (y // 2, x // 2, k))
+    return larger(found, least)
+
+
+@part
+def _spread_columns(rows: Floats, channels: int, k: int, count: int, out: Floats) -> None:
+    """The same along the rows, tile by tile: [6,*,LANES] -> channels of [36,tiles,C]."""
+    two, four, five = everywhere(TWO), everywhere(FOUR), everywhere(FIVE)
     for tile in range(count):
-        x = SIDE * tile
+        x, place = SIDE * tile, channels * tile + k
         for row in range(TILE):
-            i0, i1, i2 = rows[row, x], rows[row, x + 1], rows[row, x + 2]
-            i3, i4, i5 = rows[row, x + 3], rows[row, x + 4], rows[row, x + 5]
+            d0, d1, d2 = load(rows, (row, x, 0)), load(rows, (row, x + 1, 0)), load(rows, (row, x + 2, 0))
+            d3, d4, d5 = load(rows, (row, x + 3, 0)), load(rows, (row, x + 4, 0)), load(rows, (row, x + 5, 0))
             first = TILE * row
-            r0, r1, r2 = out[first, tile], out[first + 1, tile], out[first + 2, tile]
-            r3, r4, r5 = out[first + 3, tile], out[first + 4, tile], out[first + 5, tile]
-            for k in range(len(i0)):
-                d1, d2, d3, d4 = i1[k], i2[k], i3[k], i4[k]
-                p, q, r, s = d4 - FOUR * d2, d3 - FOUR * d1, d4 - d2, TWO * (d3 - d1)
-                r0[k] = FOUR * i0[k] - FIVE * d2 + d4
-                r1[k], r2[k], r3[k], r4[k] = p + q, p - q, r + s, r - s
-                r5[k] = FOUR * d1 - FIVE * d3 + i5[k]
+            p, q, r, s = d4 - four * d2, d3 - four * d1, d4 - d2, two * (d3 - d1)
+            store(out, (first, place), four * d0 - five * d2 + d4)
+            store(out, (first + 1, place), p + q)
+            store(out, (first + 2, place), p - q)
+            store(out, (first + 3, place), r + s)
+            store(out, (first + 4, place), r - s)
+            store(out, (first + 5, place), four * d1 - five * d3 + d5)
 
 
 @part
 def _gather(
     products: Floats,
     tile: int,
+    wide: int,
     bias: Floats,
     relu: bool,
     y: int,
     x: int,
     columns: Floats,
-    rest: Floats,
     out: Floats,
 ) -> None:
     """The 4x4 pixels of a tile, as far as they are in the image."""
-    height, width = out.shape[:2]
-    least = ZERO if relu else LOWEST
-    for column in range(TILE):
-        m0, m1, m2 = products[column, tile], products[6 + column, tile], products[12 + column, tile]
-        m3, m4 = products[18 + column, tile], products[24 + column, tile]
-        m5 = products[30 + column, tile]
-        r0, r1, r2, r3 = (
-            columns[0, column],
-            columns[1, column],
-            columns[2, column],
-            columns[3, column],
-        )
-        for k in range(len(m0)):
-            p, q, r, s = m1[k] + m2[k], m1[k] - m2[k], m3[k] + m4[k], m3[k] - m4[k]
-            r0[k], r1[k], r2[k] = m0[k] + p + r, q + TWO * s, p + FOUR * r
-            r3[k] = q + EIGHT * s + m5[k]
-    for row in range(min(SIDE, height - y)):
-        m0, m1, m2 = columns[row, 0], columns[row, 1], columns[row, 2]
-        m3, m4, m5 = columns[row, 3], columns[row, 4], columns[row, 5]
-        line = out[y + row]
-        r0 = line[x]
-        r1 = line[x + 1] if x + 1 < width else rest
-        r2 = line[x + 2] if x + 2 < width else rest
-        r3 = line[x + 3] if x + 3 < width else rest
-        for k in range(len(m0)):
-            p, q, r, s = m1[k] + m2[k], m1[k] - m2[k], m3[k] + m4[k], m3[k] - m4[k]
-            r0[k] = max(m0[k] + p + r + bias[k], least)
-            r1[k] = max(q + TWO * s + bias[k], least)
-            r2[k] = max(p + FOUR * r + bias[k], least)
-            r3[k] = max(q + EIGHT * s + m5[k] + bias[k], least)
+    height, width, channels = out.shape
+    two, four, eight = everywhere(TWO), everywhere(FOUR), everywhere(EIGHT)
+    least = everywhere(ZERO if relu else LOWEST)
+    for k in range(0, channels, LANES):
+        place = wide * tile + k
+        for column in range(TILE):
+            m0, m1 = load(products, (column, place)), load(products, (6 + column, place))
+            m2, m3 = load(products, (12 + column, place)), load(products, (18 + column, place))
+            m4, m5 = load(products, (24 + column, place)), load(products, (30 + column, place))
+            p, q, r, s = m1 + m2, m1 - m2, m3 + m4, m3 - m4
+            store(columns, (0, column, 0), m0 + p + r)
+            store(columns, (1, column, 0), q + two * s)
+            store(columns, (2, column, 0), p + four * r)
+            store(columns, (3, column, 0), q + eight * s + m5)
+        shift = load(bias, (k,))
+        for row in range(min(SIDE, height - y)):
+            m0, m1, m2 = load(columns, (row, 0, 0)), load(columns, (row, 1, 0)), load(columns, (row, 2, 0))
+            m3, m4, m5 = load(columns, (row, 3, 0)), load(columns, (row, 4, 0)), load(columns, (row, 5, 0))
+            p, q, r, s = m1 + m2, m1 - m2, m3 + m4, m3 - m4
+            store(out, (y + row, x, k), larger(m0 + p + r + shift, least))
+            if x + 1 < width:
+                store(out, (y + row, x + 1, k), larger(q + two * s + shift, least))
+            if x + 2 < width:
+                store(out, (y + row, x + 2, k), larger(p + four * r + shift, least))
+            if x + 3 < width:
+                store(out, (y + row, x + 3, k), larger(q + eight * s + m5 + shift, least))

@@ -1,0 +1,276 @@
+"""Vector registers for compiled functions (`ops.compiler`): as many float32 as one takes here.
+
+numba makes vector instructions of a loop only after it has compared the addresses of all arrays in
+it, which takes longer than the loop where that is short. What is written with registers is what the
+processor does:
+
+    for k in range(0, channels, LANES):
+        store(out, (y, x, k), load(image, (y, x, k)) * factor + load(bias, (k,)))
+
+Compiled code that is kept on disk does not notice a change in this file: whoever makes one deletes
+it.
+"""
+
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from llvmlite.binding import get_host_cpu_features
+from numba import types
+from numba.core import cgutils, config
+from numba.core.datamodel import models
+from numba.core.imputils import lower_builtin
+from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
+from numba.extending import intrinsic, register_model
+
+# Products and sums may be one instruction; their order stays, see `compiler.OPTIONS`.
+FAST = ("contract", "nnan", "ninf", "nsz")
+single, bits = ir.FloatType(), ir.IntType(32)
+
+
+def _width() -> int:
+    """Those of AVX-512 where the processor has it, else of AVX2."""
+    features = config.CPU_FEATURES or get_host_cpu_features().flatten()
+    return 16 if "+avx512f" in features.split(",") else 8
+
+
+LANES = _width()
+vector, whole_vector = (ir.VectorType(kind, LANES) for kind in (single, bits))
+# exp(x) = 2**i * 2**f, i whole and |f| <= 1/2; the power series of 2**f to its sixth term is exact
+# to 1e-7, and the bits of 2**i are i + 127 in the place of the exponent.
+PER_LOG2 = 1.0 / math.log(2.0)
+SERIES = [math.log(2.0) ** n / math.factorial(n) for n in range(7)]
+BIAS, MANTISSA = 127, 23
+
+
+class Register(types.Type):  # type: ignore[misc]
+    """LANES float32 numbers; the type of what `load` gives."""
+
+    def __init__(self) -> None:
+        super().__init__(f"Register({LANES})")
+
+
+register = Register()
+
+
+@register_model(Register)  # type: ignore[untyped-decorator]
+class _Model(models.PrimitiveModel):  # type: ignore[misc]
+    def __init__(self, manager: Any, kind: Register) -> None:
+        super().__init__(manager, kind, vector)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def load(typing: Any, array: Any, index: Any) -> tuple[Any, Any]:
+    """Numbers of an array from an index on, side by side; none of it may be negative."""
+
+    def generate(context: Any, builder: Any, kinds: Any, arguments: Any) -> Any:
+        return builder.load(_place(context, builder, kinds.args, arguments), align=4)
+
+    return register(array, index), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def store(typing: Any, array: Any, index: Any, value: Any) -> tuple[Any, Any]:
+    """Write numbers of an array from an index on."""
+
+    def generate(context: Any, builder: Any, kinds: Any, arguments: Any) -> Any:
+        builder.store(arguments[2], _place(context, builder, kinds.args, arguments), align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, index, register), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def everywhere(typing: Any, number: Any) -> tuple[Any, Any]:
+    """A register full of one number."""
+
+    def generate(context: Any, builder: Any, kinds: Any, arguments: Any) -> Any:
+        return filled(builder, arguments[0])
+
+    return register(types.float32), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def larger(typing: Any, one: Any, other: Any) -> tuple[Any, Any]:
+    """The larger of two numbers, lane by lane."""
+
+    def generate(context: Any, builder: Any, kinds: Any, arguments: Any) -> Any:
+        left, right = arguments
+        return builder.select(builder.fcmp_ordered(">", left, right), left, right)
+
+    return register(register, register), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def positive(typing: Any, number: Any, then: Any, otherwise: Any) -> tuple[Any, Any]:
+    """One of two numbers, where another is above 0 and where it is not, lane by lane."""
+
+    def generate(context: Any, builder: Any, kinds: Any, arguments: Any) -> Any:
+        zero = ir.Constant(vector, [0.0] * LANES)
+        return builder.select(builder.fcmp_ordered(">", arguments[0], zero), *arguments[1:])
+
+    return register(register, register, register), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def exponential(typing: Any, exponent: Any) -> tuple[Any, Any]:
+    """exp(x), -87 <= x <= 0."""
+
+    def generate(context: Any, builder: Any, kinds: Any, arguments: Any) -> Any:
+        def all_of(number: float) -> Any:
+            return ir.Constant(vector, [number] * LANES)
+
+        binary = builder.fmul(arguments[0], all_of(_rounded(PER_LOG2)), flags=FAST)
+        whole = builder.fptosi(builder.fsub(binary, all_of(0.5)), whole_vector)
+        f = builder.fsub(binary, builder.sitofp(whole, vector), flags=FAST)
+        found = all_of(_rounded(SERIES[-1]))
+        for factor in reversed(SERIES[:-1]):
+            product = builder.fmul(found, f, flags=FAST)
+            found = builder.fadd(product, all_of(_rounded(factor)), flags=FAST)
+        biased = builder.add(whole, ir.Constant(whole_vector, [BIAS] * LANES))
+        power = builder.shl(biased, ir.Constant(whole_vector, [MANTISSA] * LANES))
+        return builder.fmul(found, builder.bitcast(power, vector), flags=FAST)
+
+    return register(register), generate
+
+
+def _parted(name: str, meaning: str, chosen: list[int]) -> Any:
+    """A function that picks numbers of two registers, taken one after the other."""
+
+    def picked(typing: Any, first: Any, second: Any) -> tuple[Any, Any]:
+        def generate(context: Any, builder: Any, kinds: Any, arguments: Any) -> Any:
+            return builder.shuffle_vector(*arguments, ir.Constant(whole_vector, chosen))
+
+        return register(register, register), generate
+
+    picked.__name__, picked.__doc__ = name, meaning
+    return intrinsic(picked)
+
+
+_half = [n // 2 + LANES * (n % 2) for n in range(2 * LANES)]
+evens = _parted("evens", "The first, third, … of the numbers.", list(range(0, 2 * LANES, 2)))
+odds = _parted("odds", "The second, fourth, … of the numbers.", list(range(1, 2 * LANES, 2)))
+zipped = _parted("zipped", "In turn, those of the first halves.", _half[:LANES])
+zipped_on = _parted("zipped_on", "In turn, those of the second halves.", _half[LANES:])
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def store_first(typing: Any, array: Any, index: Any, value: Any, count: Any) -> tuple[Any, Any]:
+    """Write as many numbers as asked for, at most LANES."""
+
+    def generate(context: Any, builder: Any, kinds: Any, arguments: Any) -> Any:
+        place = _place(context, builder, kinds.args, arguments)
+        word = context.get_value_type(types.intp)
+        count = context.cast(builder, arguments[3], kinds.args[3], types.intp)
+        all_fit = builder.icmp_signed(">=", count, ir.Constant(word, LANES))
+        with builder.if_else(all_fit) as (whole, part):
+            with whole:
+                builder.store(arguments[2], place, align=4)
+            with part:
+                kept = cgutils.alloca_once(builder, vector)
+                builder.store(arguments[2], kept)
+                source = builder.bitcast(kept, single.as_pointer())
+                target = builder.bitcast(place, single.as_pointer())
+                with cgutils.for_range(builder, count) as loop:
+                    number = builder.load(builder.gep(source, [loop.index]))
+                    builder.store(number, builder.gep(target, [loop.index]), align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, index, register, count), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def turn(typing: Any, source: Any, index: Any, target: Any, place: Any) -> tuple[Any, Any]:
+    """Copy LANES rows of LANES numbers, as columns; rows follow one another along the last but one.
+
+    Negative numbers become 0.
+    """
+
+    def generate(context: Any, builder: Any, kinds: Any, arguments: Any) -> Any:
+        def rows(array: int) -> list[Any]:
+            start = _place(context, builder, kinds.args[array:], arguments[array:])
+            made = context.make_array(kinds.args[array])(context, builder, arguments[array])
+            stride = cgutils.unpack_tuple(builder, made.strides)[-2]
+            first = builder.bitcast(start, ir.IntType(8).as_pointer())
+            word = stride.type
+            steps = [builder.mul(stride, ir.Constant(word, n)) for n in range(LANES)]
+            return [
+                builder.bitcast(builder.gep(first, [step]), vector.as_pointer()) for step in steps
+            ]
+
+        zero = ir.Constant(vector, [0.0] * LANES)
+        block = [builder.load(row, align=4) for row in rows(0)]
+        block = [
+            builder.select(builder.fcmp_ordered(">", one, zero), one, zero) for one in block
+        ]
+        # Halves of pairs of rows change places, at ever smaller distances.
+        distance = LANES // 2
+        while distance:
+            low = [n + LANES if n & distance else n for n in range(LANES)]
+            low = [n - distance if n >= LANES else n for n in low]
+            high = [n if n & distance else n + distance for n in range(LANES)]
+            high = [n + LANES if m & distance else n for m, n in enumerate(high)]
+            for row in range(LANES):
+                if row & distance:
+                    continue
+                pair = block[row], block[row + distance]
+                block[row], block[row + distance] = (
+                    builder.shuffle_vector(*pair, ir.Constant(whole_vector, chosen))
+                    for chosen in (low, high)
+                )
+            distance //= 2
+        for row, found in zip(rows(2), block, strict=True):
+            builder.store(found, row, align=4)
+        return context.get_dummy_value()
+
+    return types.void(source, index, target, place), generate
+
+
+def _rounded(number: float) -> float:
+    """As float32 has it, which LLVM's text of a constant asks for."""
+    return float(np.float32(number))
+
+
+def filled(builder: Any, number: Any) -> Any:
+    """The same, where code is generated."""
+    unknown = ir.Constant(vector, ir.Undefined)
+    first = builder.insert_element(unknown, number, ir.Constant(bits, 0))
+    zeros = ir.Constant(ir.VectorType(bits, LANES), [0] * LANES)
+    return builder.shuffle_vector(first, unknown, zeros)
+
+
+def _place(context: Any, builder: Any, kinds: Any, arguments: Any) -> Any:
+    """Where the numbers of an array from an index on are."""
+    array = context.make_array(kinds[0])(context, builder, arguments[0])
+    strides = cgutils.unpack_tuple(builder, array.strides)
+    place = builder.bitcast(array.data, ir.IntType(8).as_pointer())
+    steps = zip(cgutils.unpack_tuple(builder, arguments[1]), kinds[1], strides, strict=True)
+    for index, kind, stride in steps:
+        whole = context.cast(builder, index, kind, types.intp)
+        place = builder.gep(place, [builder.mul(whole, stride)])
+    return builder.bitcast(place, vector.as_pointer())
+
+
+def _operator(symbol: Callable[[Any, Any], Any], instruction: str) -> None:
+    """Let compiled functions write it between two registers."""
+
+    class Typing(ConcreteTemplate):  # type: ignore[misc]
+        cases = (signature(register, register, register),)
+
+    infer_global(symbol)(Typing)
+
+    @lower_builtin(symbol, register, register)  # type: ignore[untyped-decorator]
+    def generate(context: Any, builder: Any, kinds: Any, arguments: Any) -> Any:
+        return getattr(builder, instruction)(*arguments, flags=FAST)
+
+
+for _symbol, _instruction in (
+    (operator.add, "fadd"),
+    (operator.sub, "fsub"),
+    (operator.mul, "fmul"),
+    (operator.truediv, "fdiv"),
+):
+    _operator(_symbol, _instruction)
