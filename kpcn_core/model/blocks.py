@@ -97,13 +97,14 @@ class Refinement(NamedTuple):
         from kpcn_core.ops.winograd import convolve_rows
 
         width, made = 2 * self.cells.shape[1], len(self.bias)
-        # With a row above and below: what lies around pixels.
-        seen = np.empty((last - first + 2, width, self.weights.shape[2]), np.float32)
+        # With a row above and below: what lies around pixels. From torch, whose memory starts at a
+        # line of the cache.
+        seen = torch.empty(last - first + 2, width, self.weights.shape[2]).numpy()
         unfold_rows(self.cells, self.own, self.unfold, self.unfold_bias, first - 1, seen)
-        found = np.empty((len(seen), width, made), np.float32)
-        convolve_rows(seen, NO_IMAGE, self.weights, self.bias, True, False, 1, len(seen) - 1, found)
+        found = torch.empty(len(seen), width, made).numpy()
+        operands = (seen, NO_IMAGE, self.weights, self.bias, seen, True, False)
+        convolve_rows(*operands, 1, len(seen) - 1, found)
         inner: Floats = found[1:-1]
-        inner += seen[1:-1, :, :made]
         return inner
 
 
@@ -339,7 +340,7 @@ def _scale(
     sizes = np.array([network.config.kernels[name] for name in names], np.int32)
     others = _stacked(around, scale, names, int(starts[-1]))
     height, width = (length - 2 * images.margin for length in level.shape[1:])
-    out = np.empty((starts[-1], height, width), np.float32)
+    out = torch.empty(int(starts[-1]), height, width).numpy()
 
     unfolded, known = kept
     fold = 2 if len(predictor.unfold) else 1

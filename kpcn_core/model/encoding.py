@@ -118,7 +118,13 @@ def read(network: Network, folded: Tensor, encoder: str) -> list[Tensor]:
 
 def _of_pixels(module: Encoder, folded: Tensor) -> Tensor:
     weight, bias = module.folded_pixels()
-    return functional.conv2d(folded, weight, bias)
+    return _at_each(folded, weight, bias)
+
+
+def _at_each(image: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """A 1x1 layer, as a product of matrices: torch's own turns such images around, and back."""
+    found = functional.linear(image.permute(0, 2, 3, 1), weight.flatten(1), bias)
+    return found.permute(0, 3, 1, 2)
 
 
 def trunk(network: Network, features: Tensor) -> list[Tensor]:
@@ -131,7 +137,8 @@ def trunk(network: Network, features: Tensor) -> list[Tensor]:
         skips.append(convolved(_conv(down), smaller, relu_before=True))
     found = [residual(module.bottom, skips.pop())]
     for widen, up in zip(reversed(module.widen), reversed(module.up), strict=True):
-        larger = widen(functional.relu(found[-1]))
+        layer = _conv(widen)
+        larger = _at_each(functional.relu(found[-1]), layer.weight, layer.bias)
         found.append(convolved(_conv(up), skips.pop(), larger, relu_before=True))
     found.append(residual(module.refine, found.pop()))
     return found[::-1]
@@ -141,13 +148,10 @@ def residual(stack: nn.Module, features: Tensor) -> Tensor:
     """`ResidualStack.forward`."""
     for block in stack.children():
         assert isinstance(block, ResidualBlock)
-        # No name keeps what is between, nothing is copied: at most three images of features.
-        change = convolved(
-            _conv(block.second),
-            convolved(_conv(block.first), features, relu_before=True, relu_after=True),
-        )
-        features = change.add_(features)
-        del change
+        inner = convolved(_conv(block.first), features, relu_before=True, relu_after=True)
+        # No name keeps what was before: at most three images of features.
+        features = convolved(_conv(block.second), inner, added=features)
+        del inner
     return features
 
 
@@ -155,6 +159,7 @@ def convolved(
     layer: nn.Conv2d,
     image: Tensor,
     coarse: Tensor | None = None,
+    added: Tensor | None = None,
     *,
     relu_before: bool = False,
     relu_after: bool = False,
@@ -165,6 +170,7 @@ def convolved(
         layer: of a multiple of WIDTHS outputs.
         image: [1,C,H,W].
         coarse: added to the image before all else, each pixel repeated over 2x2 [1,C,H/2,W/2].
+        added: to the result, last.
         relu_before: whether negative inputs count as 0.
         relu_after: whether negative results become 0.
     """
@@ -179,6 +185,7 @@ def convolved(
         NOTHING if coarse is None else pixels_of(coarse),
         transformed_weights(layer),
         layer.bias.numpy(),
+        NOTHING if added is None else pixels_of(added),
         relu_before,
         relu_after,
     )

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpcn_core.ops.compiler import compiled, part
-from kpcn_core.ops.lanes import LANES, everywhere, larger, load, store
+from kpcn_core.ops.lanes import LANES, aligned, everywhere, larger, load, store
 from kpcn_core.ops.registers import COLUMNS, multiply
 
 Floats = NDArray[np.float32]
@@ -53,9 +53,10 @@ def combine_rows(
         link: [h,w,C].
     """
     width, channels = asked.shape[1:]
-    fetched = np.empty((CELLS, channels), np.float32)
-    pair = np.empty((CELLS, COLUMNS * len(other)), np.float32)
-    made = np.empty((CELLS, COLUMNS * len(both)), np.float32)
+    wide, wider = COLUMNS * len(other), COLUMNS * len(both)
+    fetched = aligned(CELLS * channels).reshape(CELLS, channels)
+    pair = aligned(CELLS * wide).reshape(CELLS, wide)
+    made = aligned(CELLS * wider).reshape(CELLS, wider)
     for y in range(first, last):
         for x in range(0, width, CELLS):
             count = min(CELLS, width - x)

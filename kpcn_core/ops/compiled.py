@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kpcn_core.ops.compiler import compiled, memory, part
 from kpcn_core.ops.joined import find_low, find_near, join_row
-from kpcn_core.ops.lanes import LANES
+from kpcn_core.ops.lanes import LANES, aligned
 from kpcn_core.ops.pieces import (
     LEAST,
     ONE,
@@ -83,13 +83,13 @@ def reconstruct_rows(
     """
     width = out.shape[2]
     outputs, read = layer.shape
-    full = np.zeros((2 * PIECE // COLUMNS, read, COLUMNS), np.float32)
+    full = aligned(2 * PIECE * read).reshape(2 * PIECE // COLUMNS, read, COLUMNS)
     full[:, read - 1] = ONE
-    logits = np.empty((outputs, 2, PIECE), np.float32)
-    flat = logits.reshape(outputs, 2 * PIECE)
+    flat = aligned(outputs * 2 * PIECE).reshape(outputs, 2 * PIECE)
+    logits = flat.reshape(outputs, 2, PIECE)
     rises, both = np.empty_like(flat), np.empty_like(layer)
-    turned = np.empty((unfold.shape[1], COLUMNS), np.float32)
-    folded = np.empty((len(unfold), COLUMNS), np.float32)
+    turned = aligned(unfold.shape[1] * COLUMNS).reshape(unfold.shape[1], COLUMNS)
+    folded = aligned(len(unfold) * COLUMNS).reshape(len(unfold), COLUMNS)
     room = _room(len(out), sizes.max())
     for y in range(first, last, 2):
         rows = min(2, last - y)
@@ -159,11 +159,11 @@ class Room(NamedTuple):
 def _room(planes: int, size: int) -> Room:
     """That for kernels of a size, and images of so many planes."""
     return Room(
-        np.empty((size * size, ROOM), np.float32),
-        np.empty((planes, ROOM), np.float32),
-        np.empty(ROOM, np.float32),
-        np.zeros((planes, 2, ROOM), np.float32),
-        np.empty((planes, ROOM), np.float32),
+        aligned(size * size * ROOM).reshape(size * size, ROOM),
+        aligned(planes * ROOM).reshape(planes, ROOM),
+        aligned(ROOM),
+        aligned(planes * 2 * ROOM).reshape(planes, 2, ROOM),
+        aligned(planes * ROOM).reshape(planes, ROOM),
         np.empty((2, planes, ROOM), np.float32),
         np.zeros((2, 1, ROOM), np.float32),
         np.empty((2, ROOM), np.float32),

@@ -23,6 +23,7 @@ from kpcn_core.ops.pieces import (
     turn_piece,
     unfold_piece,
 )
+from kpcn_core.ops.lanes import aligned
 from kpcn_core.ops.registers import COLUMNS
 
 Floats = NDArray[np.float32]
@@ -65,14 +66,14 @@ def gather_rows(
         peaks: likewise [N,H,W].
     """
     width, (outputs, read) = sums.shape[2], layer.shape
-    full = np.zeros((2 * PIECE // COLUMNS, read, COLUMNS), np.float32)
+    full = aligned(2 * PIECE * read).reshape(2 * PIECE // COLUMNS, read, COLUMNS)
     full[:, read - 1] = ONE
-    logits = np.empty((outputs, 2, PIECE), np.float32)
-    turned = np.empty((unfold.shape[1], COLUMNS), np.float32)
-    folded = np.empty((len(unfold), COLUMNS), np.float32)
-    weights = np.empty((size * size, ROOM), np.float32)
-    found = np.empty((len(sums), ROOM), np.float32)
-    peak = np.empty(ROOM, np.float32)
+    logits = aligned(outputs * 2 * PIECE).reshape(outputs, 2, PIECE)
+    turned = aligned(unfold.shape[1] * COLUMNS).reshape(unfold.shape[1], COLUMNS)
+    folded = aligned(len(unfold) * COLUMNS).reshape(len(unfold), COLUMNS)
+    weights = aligned(size * size * ROOM).reshape(size * size, ROOM)
+    found = aligned(len(sums) * ROOM).reshape(len(sums), ROOM)
+    peak = aligned(ROOM)
     pair = np.zeros((2, 1, ROOM), np.float32)
     scales = np.empty((2, ROOM), np.float32)
     for y in range(first, last, 2):

@@ -25,9 +25,13 @@ from numba.core.datamodel import models
 from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
 from numba.extending import intrinsic, register_model
+from numpy.typing import NDArray
 
-# Products and sums may be one instruction; their order stays, see `compiler.OPTIONS`.
-FAST = ("contract", "nnan", "ninf", "nsz")
+from kpcn_core.ops.compiler import memory
+
+# Products and sums may be one instruction; their order stays, see `compiler.OPTIONS`. What is not
+# finite stays what it is.
+FAST = ("contract", "nsz")
 single, bits = ir.FloatType(), ir.IntType(32)
 
 
@@ -38,6 +42,7 @@ def _width() -> int:
 
 
 LANES = _width()
+LINE = 16  # numbers of a line of the cache
 vector, whole_vector = (ir.VectorType(kind, LANES) for kind in (single, bits))
 # exp(x) = 2**i * 2**f, i whole and |f| <= 1/2; the power series of 2**f to its sixth term is exact
 # to 1e-7, and the bits of 2**i are i + 127 in the place of the exponent.
@@ -116,6 +121,18 @@ def positive(typing: Any, number: Any, then: Any, otherwise: Any) -> tuple[Any, 
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def where_finite(typing: Any, number: Any, then: Any, otherwise: Any) -> tuple[Any, Any]:
+    """One of two numbers, where another is finite and where it is not, lane by lane."""
+
+    def generate(context: Any, builder: Any, kinds: Any, arguments: Any) -> Any:
+        exponent = ir.Constant(whole_vector, [0x7F800000] * LANES)
+        found = builder.and_(builder.bitcast(arguments[0], whole_vector), exponent)
+        return builder.select(builder.icmp_signed("!=", found, exponent), *arguments[1:])
+
+    return register(register, register, register), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def exponential(typing: Any, exponent: Any) -> tuple[Any, Any]:
     """exp(x), -87 <= x <= 0."""
 
@@ -158,6 +175,31 @@ zipped_on = _parted("zipped_on", "In turn, those of the second halves.", _half[L
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def load_first(typing: Any, array: Any, index: Any, count: Any) -> tuple[Any, Any]:
+    """As many numbers as asked for, at most LANES; zeros behind."""
+
+    def generate(context: Any, builder: Any, kinds: Any, arguments: Any) -> Any:
+        place = _place(context, builder, kinds.args, arguments)
+        word = context.get_value_type(types.intp)
+        count = context.cast(builder, arguments[2], kinds.args[2], types.intp)
+        kept = cgutils.alloca_once(builder, vector)
+        all_there = builder.icmp_signed(">=", count, ir.Constant(word, LANES))
+        with builder.if_else(all_there) as (whole, part):
+            with whole:
+                builder.store(builder.load(place, align=4), kept)
+            with part:
+                builder.store(ir.Constant(vector, [0.0] * LANES), kept)
+                source = builder.bitcast(place, single.as_pointer())
+                target = builder.bitcast(kept, single.as_pointer())
+                with cgutils.for_range(builder, count) as loop:
+                    number = builder.load(builder.gep(source, [loop.index]), align=4)
+                    builder.store(number, builder.gep(target, [loop.index]))
+        return builder.load(kept)
+
+    return register(array, index, count), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def store_first(typing: Any, array: Any, index: Any, value: Any, count: Any) -> tuple[Any, Any]:
     """Write as many numbers as asked for, at most LANES."""
 
@@ -183,10 +225,12 @@ def store_first(typing: Any, array: Any, index: Any, value: Any, count: Any) -> 
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def turn(typing: Any, source: Any, index: Any, target: Any, place: Any) -> tuple[Any, Any]:
+def turn(
+    typing: Any, source: Any, index: Any, target: Any, place: Any, least: Any
+) -> tuple[Any, Any]:
     """Copy LANES rows of LANES numbers, as columns; rows follow one another along the last but one.
 
-    Negative numbers become 0.
+    What is below the least number becomes that.
     """
 
     def generate(context: Any, builder: Any, kinds: Any, arguments: Any) -> Any:
@@ -201,10 +245,10 @@ def turn(typing: Any, source: Any, index: Any, target: Any, place: Any) -> tuple
                 builder.bitcast(builder.gep(first, [step]), vector.as_pointer()) for step in steps
             ]
 
-        zero = ir.Constant(vector, [0.0] * LANES)
         block = [builder.load(row, align=4) for row in rows(0)]
+        above = [builder.fcmp_ordered(">", row, arguments[4]) for row in block]
         block = [
-            builder.select(builder.fcmp_ordered(">", one, zero), one, zero) for one in block
+            builder.select(one, row, arguments[4]) for one, row in zip(above, block, strict=True)
         ]
         # Halves of pairs of rows change places, at ever smaller distances.
         distance = LANES // 2
@@ -226,12 +270,23 @@ def turn(typing: Any, source: Any, index: Any, target: Any, place: Any) -> tuple
             builder.store(found, row, align=4)
         return context.get_dummy_value()
 
-    return types.void(source, index, target, place), generate
+    return types.void(source, index, target, place, register), generate
 
 
 def _rounded(number: float) -> float:
     """As float32 has it, which LLVM's text of a constant asks for."""
     return float(np.float32(number))
+
+
+@memory
+def aligned(size: int) -> NDArray[np.float32]:
+    """Memory for numbers, from the start of a line of the cache on.
+
+    A register that lies in two lines is read and written at half the speed.
+    """
+    found = np.empty(size + LINE, np.float32)
+    first = -found.ctypes.data % (4 * LINE) // 4
+    return found[first : first + size]
 
 
 def filled(builder: Any, number: Any) -> Any:

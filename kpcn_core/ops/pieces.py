@@ -87,7 +87,7 @@ def turn_piece(rows: Floats, first: int, count: int, full: Floats) -> None:
             column, at = place // COLUMNS, place % COLUMNS
             if i + LANES <= count and channels % LANES == 0:
                 for k in range(0, channels, LANES):
-                    turn(rows, (y, first + i, k), full, (column, k, at))
+                    turn(rows, (y, first + i, k), full, (column, k, at), everywhere(ZERO))
                 continue
             for pixel in range(min(LANES, count - i)):
                 for k in range(channels):

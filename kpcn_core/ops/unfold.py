@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpcn_core.ops.compiler import compiled, part
-from kpcn_core.ops.lanes import LANES, load, store
+from kpcn_core.ops.lanes import LANES, aligned, evens, load, odds, store
 from kpcn_core.ops.registers import COLUMNS, in_panels, multiply
 
 Floats = NDArray[np.float32]
@@ -41,7 +41,8 @@ def unfold_rows(
         out: [rows,2*w,C'+P]; rows outside of the image become 0.
     """
     height, width, made = len(cells), cells.shape[1], bias.shape[1]
-    products = np.empty((CELLS, COLUMNS * len(layer)), np.float32)
+    wide = COLUMNS * len(layer)
+    products = aligned(CELLS * wide).reshape(CELLS, wide)
     for row in range(len(out)):
         if not 0 <= first + row < 2 * height:
             out[row] = ZERO
@@ -71,5 +72,26 @@ def _write_row(
             for k in range(0, made, LANES):
                 product = load(products, (i, pixel * made + k))
                 store(out, (x, k), product + load(bias, (right, k)))
+        if others % LANES == 0:
+            for k in range(0, others, LANES):
+                _copy_two(own, i, 4 * k, below, out, first + 2 * i, made + k)
+            continue
+        for right in range(2):
             for k in range(others):
-                out[x, made + k] = own[i, 4 * k + pixel]
+                out[first + 2 * i + right, made + k] = own[i, 4 * k + 2 * below + right]
+
+
+@part
+def _copy_two(
+    own: Floats, cell: int, k: int, below: int, out: Floats, x: int, place: int
+) -> None:
+    """Some channels of the upper or the lower pixels of a cell, which come four by four."""
+    a, b = load(own, (cell, k)), load(own, (cell, k + LANES))
+    c, d = load(own, (cell, k + 2 * LANES)), load(own, (cell, k + 3 * LANES))
+    left, left_on, right, right_on = evens(a, b), evens(c, d), odds(a, b), odds(c, d)
+    if below:
+        store(out, (x, place), odds(left, left_on))
+        store(out, (x + 1, place), odds(right, right_on))
+    else:
+        store(out, (x, place), evens(left, left_on))
+        store(out, (x + 1, place), evens(right, right_on))

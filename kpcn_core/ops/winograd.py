@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpcn_core.ops.compiler import compiled, part
-from kpcn_core.ops.lanes import LANES, Register, everywhere, larger, load, store
+from kpcn_core.ops.lanes import LANES, LINE, Register, aligned, everywhere, larger, load, store
 from kpcn_core.ops.registers import COLUMNS, in_panels, multiply
 
 Floats = NDArray[np.float32]
 
 SIDE, TILE = 4, 6  # of what a tile gives and reads
-LINE = 16  # numbers of a line of the cache
 # Tiles at a time: what they become stays in the second cache.
 TILES = 36 if LANES == 16 else 30
 ZERO, TWO, FOUR, FIVE, EIGHT = (np.float32(value) for value in (0, 2, 4, 5, 8))
@@ -47,6 +46,7 @@ def convolve_rows(
     coarse: Floats,
     weights: Floats,
     bias: Floats,
+    added: Floats,
     relu_before: bool,
     relu_after: bool,
     first: int,
@@ -60,6 +60,7 @@ def convolve_rows(
         coarse: added to it, each pixel repeated over 2x2 [ceil(H/2),ceil(W/2),C]; or [0,0,0].
         weights: see `transformed`.
         bias: [M], M a multiple of LANES.
+        added: to the result, last [H,W,M or more]; or [0,0,0].
         relu_before: whether negative inputs count as 0.
         relu_after: whether negative results become 0.
         first: row to start at, a multiple of 4.
@@ -68,14 +69,15 @@ def convolve_rows(
     """
     channels, (_, width, made) = image.shape[2], out.shape
     tiles = -(-width // SIDE)
-    groups = -(-tiles // TILES)
-    most = -(-tiles // groups)
-    rows = np.empty((TILE, SIDE * most + 2, LANES), np.float32)
+    most = min(TILES, tiles)
+    rows = aligned(TILE * (SIDE * most + 2) * LANES).reshape(TILE, SIDE * most + 2, LANES)
+    deep, wide = -(-channels // LINE) * LINE, COLUMNS * weights.shape[1]
     # A cache line more than asked for: else all 36 would lie in the same few sets of the cache.
-    squares = np.empty((TILE * TILE, most * channels + LINE), np.float32)
-    wide = COLUMNS * weights.shape[1]
-    products = np.empty((TILE * TILE, most * wide + LINE), np.float32)
-    columns = np.empty((SIDE, TILE, LANES), np.float32)
+    size = most * deep + LINE
+    squares = aligned(TILE * TILE * size).reshape(TILE * TILE, size)
+    size = most * wide + LINE
+    products = aligned(TILE * TILE * size).reshape(TILE * TILE, size)
+    columns = aligned(SIDE * TILE * LANES).reshape(SIDE, TILE, LANES)
     least = everywhere(ZERO if relu_before else LOWEST)
     for y in range(first, last, SIDE):
         for tile in range(0, tiles, most):
@@ -85,14 +87,17 @@ def convolve_rows(
                 # The last of them overlap the ones before.
                 k = min(first_channel, channels - LANES)
                 _spread_rows(image, coarse, least, y, x, k, SIDE * count + 2, rows)
-                _spread_columns(rows, channels, k, count, squares)
+                _spread_columns(rows, deep, k, count, squares)
             for index in range(TILE * TILE):
-                square = squares[index, : count * channels].reshape(count, channels)
+                square = squares[index, : count * deep].reshape(count, deep)[:, :channels]
                 product = products[index, : count * wide].reshape(count, wide)
                 for panel in range(weights.shape[1]):
                     multiply(square, weights[index, panel], product, panel * COLUMNS)
             for index in range(count):
-                _gather(products, index, wide, bias, relu_after, y, x + SIDE * index, columns, out)
+                _gather(
+                    products, index, wide, bias, added, relu_after, y, x + SIDE * index,
+                    columns, out,
+                )  # fmt: skip
 
 
 @part
@@ -142,11 +147,11 @@ def _pixel(image: Floats, coarse: Floats, least: Register, y: int, x: int, k: in
 
 
 @part
-def _spread_columns(rows: Floats, channels: int, k: int, count: int, out: Floats) -> None:
+def _spread_columns(rows: Floats, deep: int, k: int, count: int, out: Floats) -> None:
     """The same along the rows, tile by tile: [6,*,LANES] -> channels of [36,tiles,C]."""
     two, four, five = everywhere(TWO), everywhere(FOUR), everywhere(FIVE)
     for tile in range(count):
-        x, place = SIDE * tile, channels * tile + k
+        x, place = SIDE * tile, deep * tile + k
         for row in range(TILE):
             d0, d1, d2 = load(rows, (row, x, 0)), load(rows, (row, x + 1, 0)), load(rows, (row, x + 2, 0))
             d3, d4, d5 = load(rows, (row, x + 3, 0)), load(rows, (row, x + 4, 0)), load(rows, (row, x + 5, 0))
@@ -166,6 +171,7 @@ def _gather(
     tile: int,
     wide: int,
     bias: Floats,
+    added: Floats,
     relu: bool,
     y: int,
     x: int,
@@ -173,7 +179,7 @@ def _gather(
     out: Floats,
 ) -> None:
     """The 4x4 pixels of a tile, as far as they are in the image."""
-    height, width, channels = out.shape
+    height, _, channels = out.shape
     two, four, eight = everywhere(TWO), everywhere(FOUR), everywhere(EIGHT)
     least = everywhere(ZERO if relu else LOWEST)
     for k in range(0, channels, LANES):
@@ -192,10 +198,27 @@ def _gather(
             m0, m1, m2 = load(columns, (row, 0, 0)), load(columns, (row, 1, 0)), load(columns, (row, 2, 0))
             m3, m4, m5 = load(columns, (row, 3, 0)), load(columns, (row, 4, 0)), load(columns, (row, 5, 0))
             p, q, r, s = m1 + m2, m1 - m2, m3 + m4, m3 - m4
-            store(out, (y + row, x, k), larger(m0 + p + r + shift, least))
-            if x + 1 < width:
-                store(out, (y + row, x + 1, k), larger(q + two * s + shift, least))
-            if x + 2 < width:
-                store(out, (y + row, x + 2, k), larger(p + four * r + shift, least))
-            if x + 3 < width:
-                store(out, (y + row, x + 3, k), larger(q + eight * s + m5 + shift, least))
+            _finish(p + r + m0, shift, least, added, y + row, x, k, out)
+            _finish(q + two * s, shift, least, added, y + row, x + 1, k, out)
+            _finish(p + four * r, shift, least, added, y + row, x + 2, k, out)
+            _finish(q + eight * s + m5, shift, least, added, y + row, x + 3, k, out)
+
+
+@part
+def _finish(
+    total: Register,
+    bias: Register,
+    least: Register,
+    added: Floats,
+    y: int,
+    x: int,
+    k: int,
+    out: Floats,
+) -> None:
+    """Some channels of a pixel, if the image has it."""
+    if x >= out.shape[1]:
+        return
+    found = larger(total + bias, least)
+    if len(added):
+        found = found + load(added, (y, x, k))
+    store(out, (y, x, k), found)
