@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from kpcn_core import features
+from kpcn_core import features, features_compiled
 from kpcn_core.errors import InvalidPixels, MissingAov, UnknownName
 from kpcn_core.features import Component
 from kpcn_core.frame import Frame, Pixels
 from kpcn_core.half_turn import turned
 from kpcn_core.model.reconstruction import Image
 from kpcn_core.motion import DIRECTIONS
-from kpcn_core.ops import fusion
+from kpcn_core.ops import compiler, fusion
 from kpcn_core.ops.trajectory import trajectories
 from kpcn_core.region import Region
 from kpcn_core.transfer import tensor
@@ -125,7 +125,8 @@ def _components(aovs: Mapping[str, Tensor], split: bool) -> tuple[Tensor, dict[s
     color = aovs["color"]
     if not fusion.usable(color):
         gain = features.exposure(color)
-        return gain, features.components(aovs, gain, split)
+        make = features_compiled.component if compiler.usable(color) else features.component
+        return gain, features.components(aovs, gain, split, make)
     # Triton is not everywhere.
     from kpcn_core import features_fused
 

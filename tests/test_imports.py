@@ -39,6 +39,7 @@ LAYERS = (
         "weights",
         "tiling",
         "features",
+        "features_compiled",
         "exr",
         "motion",
         "optical_flow",

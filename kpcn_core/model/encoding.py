@@ -25,6 +25,7 @@ from kpcn_core.ops.workers import each
 Floats = NDArray[np.float32]
 
 HEIGHT = 16  # rows that a thread does at a time, a multiple of 4
+FEW = 4  # of cells with all of their planes, which stay in the second cache
 WIDTHS = 16  # what numbers of channels must be multiples of
 NOTHING = np.empty((0, 0, 0), np.float32)
 
@@ -56,7 +57,7 @@ def planes(
         aovs: its AOVs [1,C,H,W].
         encoder: its name.
     """
-    from kpcn_core.ops.planes import fold_deviation, fold_image
+    from kpcn_core.ops.planes import fold_deviation, fold_image, turn_lines
 
     config = network.config
     names = network.planes_of(encoder)
@@ -72,22 +73,24 @@ def planes(
     ]
 
     def rows(first: int) -> None:
-        last = min(first + HEIGHT, height)
+        last = min(first + FEW, height)
         there, count = slice(config.fold * first, config.fold * last), last - first
+        lines = torch.empty(count, depth, width).numpy()
         for name, start, whole, spread in seen:
             # Copied, if at all, a few rows at a time: a tile's planes together are as large as it.
             mean = np.ascontiguousarray(whole[:, there])
             if spread is None:
                 logarithmic = name != "normal"
-                fold_image(mean, logarithmic, config.fold, start, 0, count, cells[first:last])
+                fold_image(mean, logarithmic, config.fold, start, 0, count, lines)
             else:
                 variance = np.ascontiguousarray(spread[:, there])
                 fold_deviation(
                     *(mean, variance, VARIANCE_EPSILON, config.fold, start),
-                    *(0, count, cells[first:last]),
+                    *(0, count, lines),
                 )
+        turn_lines(lines, cells[first:last])
 
-    each(rows, [(first,) for first in range(0, height, HEIGHT)])
+    each(rows, [(first,) for first in range(0, height, FEW)])
     return out
 
 

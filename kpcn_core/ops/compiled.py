@@ -100,9 +100,7 @@ def reconstruct_rows(
                 pass
             elif len(unfold):
                 cells = features[(y - first) // 2]
-                unfold_piece(
-                    cells, x // 2, count // 2, unfold, unfold_bias, turned, folded, seen
-                )
+                unfold_piece(cells, x // 2, count // 2, unfold, unfold_bias, turned, folded, seen)
             else:
                 turn_piece(features[y - first : y - first + rows], x, count, seen)
             if len(powers):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpcn_core.ops.compiler import compiled, part
+from kpcn_core.ops.lanes import aligned
 from kpcn_core.ops.pieces import (
     LEAST,
     ONE,
@@ -23,7 +24,6 @@ from kpcn_core.ops.pieces import (
     turn_piece,
     unfold_piece,
 )
-from kpcn_core.ops.lanes import aligned
 from kpcn_core.ops.registers import COLUMNS
 
 Floats = NDArray[np.float32]
@@ -82,9 +82,7 @@ def gather_rows(
             count = min(PIECE, width - x)
             if len(unfold):
                 cells = features[y // 2]
-                unfold_piece(
-                    cells, x // 2, count // 2, unfold, unfold_bias, turned, folded, full
-                )
+                unfold_piece(cells, x // 2, count // 2, unfold, unfold_bias, turned, folded, full)
             else:
                 turn_piece(features[y : y + rows], x, count, full)
             layer_products(layer, full, rows, count, logits.reshape(outputs, 2 * PIECE))

@@ -14,7 +14,7 @@ it.
 import math
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from llvmlite import ir
@@ -57,17 +57,35 @@ class Register(types.Type):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__(f"Register({LANES})")
 
+    if TYPE_CHECKING:
+        # In compiled functions only, see `_operator`.
+        def __add__(self, other: "Register") -> "Register": ...
+        def __sub__(self, other: "Register") -> "Register": ...
+        def __mul__(self, other: "Register") -> "Register": ...
+        def __truediv__(self, other: "Register") -> "Register": ...
+
 
 register = Register()
 
 
-@register_model(Register)  # type: ignore[untyped-decorator]
+def _gives_register(function: Callable[..., tuple[Any, Any]]) -> Callable[..., Register]:
+    """What numba calls an intrinsic: writes instructions into the functions that call it."""
+    made: Callable[..., Register] = intrinsic(function)
+    return made
+
+
+def _gives_nothing(function: Callable[..., tuple[Any, Any]]) -> Callable[..., None]:
+    made: Callable[..., None] = intrinsic(function)
+    return made
+
+
+@register_model(Register)
 class _Model(models.PrimitiveModel):  # type: ignore[misc]
     def __init__(self, manager: Any, kind: Register) -> None:
         super().__init__(manager, kind, vector)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_gives_register
 def load(typing: Any, array: Any, index: Any) -> tuple[Any, Any]:
     """Numbers of an array from an index on, side by side; none of it may be negative."""
 
@@ -77,7 +95,7 @@ def load(typing: Any, array: Any, index: Any) -> tuple[Any, Any]:
     return register(array, index), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_gives_nothing
 def store(typing: Any, array: Any, index: Any, value: Any) -> tuple[Any, Any]:
     """Write numbers of an array from an index on."""
 
@@ -88,7 +106,7 @@ def store(typing: Any, array: Any, index: Any, value: Any) -> tuple[Any, Any]:
     return types.void(array, index, register), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_gives_register
 def everywhere(typing: Any, number: Any) -> tuple[Any, Any]:
     """A register full of one number."""
 
@@ -98,7 +116,7 @@ def everywhere(typing: Any, number: Any) -> tuple[Any, Any]:
     return register(types.float32), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_gives_register
 def larger(typing: Any, one: Any, other: Any) -> tuple[Any, Any]:
     """The larger of two numbers, lane by lane."""
 
@@ -109,18 +127,25 @@ def larger(typing: Any, one: Any, other: Any) -> tuple[Any, Any]:
     return register(register, register), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def positive(typing: Any, number: Any, then: Any, otherwise: Any) -> tuple[Any, Any]:
-    """One of two numbers, where another is above 0 and where it is not, lane by lane."""
+def _chosen(name: str, meaning: str, sign: str) -> Callable[..., Register]:
+    """A function that gives one of two numbers, lane by lane, by how another compares to 0."""
 
-    def generate(context: Any, builder: Any, kinds: Any, arguments: Any) -> Any:
-        zero = ir.Constant(vector, [0.0] * LANES)
-        return builder.select(builder.fcmp_ordered(">", arguments[0], zero), *arguments[1:])
+    def chosen(typing: Any, number: Any, then: Any, otherwise: Any) -> tuple[Any, Any]:
+        def generate(context: Any, builder: Any, kinds: Any, arguments: Any) -> Any:
+            zero = ir.Constant(vector, [0.0] * LANES)
+            return builder.select(builder.fcmp_ordered(sign, arguments[0], zero), *arguments[1:])
 
-    return register(register, register, register), generate
+        return register(register, register, register), generate
+
+    chosen.__name__, chosen.__doc__ = name, meaning
+    return _gives_register(chosen)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+positive = _chosen("positive", "One number where another is above 0, a third where not.", ">")
+negative = _chosen("negative", "One number where another is below 0, a third where not.", "<")
+
+
+@_gives_register
 def where_finite(typing: Any, number: Any, then: Any, otherwise: Any) -> tuple[Any, Any]:
     """One of two numbers, where another is finite and where it is not, lane by lane."""
 
@@ -132,7 +157,7 @@ def where_finite(typing: Any, number: Any, then: Any, otherwise: Any) -> tuple[A
     return register(register, register, register), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_gives_register
 def exponential(typing: Any, exponent: Any) -> tuple[Any, Any]:
     """exp(x), -87 <= x <= 0."""
 
@@ -154,7 +179,7 @@ def exponential(typing: Any, exponent: Any) -> tuple[Any, Any]:
     return register(register), generate
 
 
-def _parted(name: str, meaning: str, chosen: list[int]) -> Any:
+def _parted(name: str, meaning: str, chosen: list[int]) -> Callable[..., Register]:
     """A function that picks numbers of two registers, taken one after the other."""
 
     def picked(typing: Any, first: Any, second: Any) -> tuple[Any, Any]:
@@ -164,7 +189,7 @@ def _parted(name: str, meaning: str, chosen: list[int]) -> Any:
         return register(register, register), generate
 
     picked.__name__, picked.__doc__ = name, meaning
-    return intrinsic(picked)
+    return _gives_register(picked)
 
 
 _half = [n // 2 + LANES * (n % 2) for n in range(2 * LANES)]
@@ -174,7 +199,7 @@ zipped = _parted("zipped", "In turn, those of the first halves.", _half[:LANES])
 zipped_on = _parted("zipped_on", "In turn, those of the second halves.", _half[LANES:])
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_gives_register
 def load_first(typing: Any, array: Any, index: Any, count: Any) -> tuple[Any, Any]:
     """As many numbers as asked for, at most LANES; zeros behind."""
 
@@ -199,7 +224,7 @@ def load_first(typing: Any, array: Any, index: Any, count: Any) -> tuple[Any, An
     return register(array, index, count), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_gives_nothing
 def store_first(typing: Any, array: Any, index: Any, value: Any, count: Any) -> tuple[Any, Any]:
     """Write as many numbers as asked for, at most LANES."""
 
@@ -224,7 +249,7 @@ def store_first(typing: Any, array: Any, index: Any, value: Any, count: Any) -> 
     return types.void(array, index, register, count), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_gives_nothing
 def turn(
     typing: Any, source: Any, index: Any, target: Any, place: Any, least: Any
 ) -> tuple[Any, Any]:

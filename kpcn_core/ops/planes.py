@@ -1,7 +1,8 @@
-"""Input planes folded into cells, channels last, in one pass (`ops.compiler`); for CPUs.
+"""Input planes folded into cells, channels last, a few rows at a time (`ops.compiler`); for CPUs.
 
 Twins of `features.signed_log`, `finite` and `relative_deviation` with `pixel_unshuffle`. Pixels
-beyond an image's size are 0.
+beyond an image's size are 0. Cells come line by line first, one for each of their numbers; all
+lines of a row are then turned at once.
 """
 
 import math
@@ -10,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpcn_core.ops.compiler import compiled, part
+from kpcn_core.ops.lanes import LANES, everywhere, turn
 from kpcn_core.ops.registers import from_bits, to_bits
 
 Floats = NDArray[np.float32]
 
 ZERO, HALF, ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
+LOWEST = np.float32(-3e38)
 # The exponent of a float32; all of its bits are set in what is not finite.
 EXPONENT, PLACE = np.int32(0x7F800000), np.int32(23)
 ROOT_HALF = np.int32(0x3F3504F3)  # bits of sqrt(1/2)
@@ -42,10 +45,10 @@ def fold_image(
         plane: which one is the image's first.
         first: row of cells to start at.
         last: row of cells to stop before.
-        out: [h,w,P*fold**2].
+        out: numbers of the cells, line by line [h,P*fold**2,w].
     """
     channels, height, width = image.shape
-    line = np.empty(fold * out.shape[1], np.float32)
+    line = np.empty(fold * out.shape[2], np.float32)
     for y in range(fold * first, fold * last):
         for channel in range(channels):
             line[:] = ZERO
@@ -79,10 +82,10 @@ def fold_deviation(
         plane: which one it is.
         first: row of cells to start at.
         last: row of cells to stop before.
-        out: [h,w,P*fold**2].
+        out: numbers of the cells, line by line [h,P*fold**2,w].
     """
     height, width = mean.shape[1:]
-    line = np.empty(fold * out.shape[1], np.float32)
+    line = np.empty(fold * out.shape[2], np.float32)
     squares = np.empty(width, np.float32)
     for y in range(fold * first, fold * last):
         line[:] = ZERO
@@ -122,9 +125,27 @@ def _signed_log(line: Floats) -> None:
 
 @part
 def _write(line: Floats, fold: int, y: int, plane: int, out: Floats) -> None:
-    """One row of pixels, in the cells that they belong to."""
+    """One row of pixels, in the lines that they belong to."""
     for right in range(fold):
-        place = fold * fold * plane + fold * (y % fold) + right
-        cells = out[y // fold]
-        for i in range(len(cells)):
-            cells[i, place] = line[fold * i + right]
+        found = out[y // fold, fold * fold * plane + fold * (y % fold) + right]
+        for i in range(len(found)):
+            found[i] = line[fold * i + right]
+
+
+@compiled
+def turn_lines(lines: Floats, out: Floats) -> None:
+    """Lines [h,C,w] as pixels [h,w,C]."""
+    channels, width = lines.shape[1:]
+    anything = everywhere(LOWEST)
+    for y in range(len(lines)):
+        if channels < LANES or width < LANES:
+            for i in range(width):
+                for k in range(channels):
+                    out[y, i, k] = lines[y, k, i]
+            continue
+        for start in range(0, width, LANES):
+            # The last ones overlap those before.
+            i = min(start, width - LANES)
+            for first in range(0, channels, LANES):
+                k = min(first, channels - LANES)
+                turn(lines, (y, k, i), out, (y, i, k), anything)

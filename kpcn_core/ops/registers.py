@@ -18,8 +18,8 @@ from kpcn_core.ops.lanes import FAST, LANES, bits, filled, single, vector
 
 Floats = NDArray[np.float32]
 
-# Rows and registers of a tile. With AVX-512, 24 sums, 2 columns and a broadcast of the 32 registers;
-# with AVX2, 12 sums, 2 columns and a broadcast fill all 16.
+# Rows and registers of a tile. With AVX-512, 24 sums, 2 columns and a broadcast take 27 of the 32
+# registers; with AVX2, 12 sums, 2 columns and a broadcast fill all but one of 16.
 ROWS, REGISTERS = (12, 2) if LANES == 16 else (6, 2)
 COLUMNS = REGISTERS * LANES
 

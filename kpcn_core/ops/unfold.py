@@ -40,7 +40,7 @@ def unfold_rows(
         first: row of pixels of the first one written; may be -1.
         out: [rows,2*w,C'+P]; rows outside of the image become 0.
     """
-    height, width, made = len(cells), cells.shape[1], bias.shape[1]
+    height, width = cells.shape[:2]
     wide = COLUMNS * len(layer)
     products = aligned(CELLS * wide).reshape(CELLS, wide)
     for row in range(len(out)):
@@ -82,9 +82,7 @@ def _write_row(
 
 
 @part
-def _copy_two(
-    own: Floats, cell: int, k: int, below: int, out: Floats, x: int, place: int
-) -> None:
+def _copy_two(own: Floats, cell: int, k: int, below: int, out: Floats, x: int, place: int) -> None:
     """Some channels of the upper or the lower pixels of a cell, which come four by four."""
     a, b = load(own, (cell, k)), load(own, (cell, k + LANES))
     c, d = load(own, (cell, k + 2 * LANES)), load(own, (cell, k + 3 * LANES))

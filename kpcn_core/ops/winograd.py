@@ -67,7 +67,7 @@ def convolve_rows(
         last: row to stop before.
         out: the result [H,W,M], of which these rows are written.
     """
-    channels, (_, width, made) = image.shape[2], out.shape
+    channels, width = image.shape[2], out.shape[1]
     tiles = -(-width // SIDE)
     most = min(TILES, tiles)
     rows = aligned(TILE * (SIDE * most + 2) * LANES).reshape(TILE, SIDE * most + 2, LANES)
@@ -153,8 +153,9 @@ def _spread_columns(rows: Floats, deep: int, k: int, count: int, out: Floats) ->
     for tile in range(count):
         x, place = SIDE * tile, deep * tile + k
         for row in range(TILE):
-            d0, d1, d2 = load(rows, (row, x, 0)), load(rows, (row, x + 1, 0)), load(rows, (row, x + 2, 0))
-            d3, d4, d5 = load(rows, (row, x + 3, 0)), load(rows, (row, x + 4, 0)), load(rows, (row, x + 5, 0))
+            d0, d1 = load(rows, (row, x, 0)), load(rows, (row, x + 1, 0))
+            d2, d3 = load(rows, (row, x + 2, 0)), load(rows, (row, x + 3, 0))
+            d4, d5 = load(rows, (row, x + 4, 0)), load(rows, (row, x + 5, 0))
             first = TILE * row
             p, q, r, s = d4 - four * d2, d3 - four * d1, d4 - d2, two * (d3 - d1)
             store(out, (first, place), four * d0 - five * d2 + d4)
@@ -195,8 +196,9 @@ def _gather(
             store(columns, (3, column, 0), q + eight * s + m5)
         shift = load(bias, (k,))
         for row in range(min(SIDE, height - y)):
-            m0, m1, m2 = load(columns, (row, 0, 0)), load(columns, (row, 1, 0)), load(columns, (row, 2, 0))
-            m3, m4, m5 = load(columns, (row, 3, 0)), load(columns, (row, 4, 0)), load(columns, (row, 5, 0))
+            m0, m1 = load(columns, (row, 0, 0)), load(columns, (row, 1, 0))
+            m2, m3 = load(columns, (row, 2, 0)), load(columns, (row, 3, 0))
+            m4, m5 = load(columns, (row, 4, 0)), load(columns, (row, 5, 0))
             p, q, r, s = m1 + m2, m1 - m2, m3 + m4, m3 - m4
             _finish(p + r + m0, shift, least, added, y + row, x, k, out)
             _finish(q + two * s, shift, least, added, y + row, x + 1, k, out)
