@@ -25,6 +25,7 @@ from kpcn_core.bench.stages import (
     wholes,
 )
 from kpcn_core.bench.work import Work
+from kpcn_core.exr_file import several_threads
 
 PEER = "OIDN {}"
 
@@ -60,6 +61,8 @@ def measure(
 ) -> Table:
     """Time every step of some denoisers and of OIDN, in turn.
 
+    Files are read and written in as many threads as `kpcn denoise` takes.
+
     Args:
         cases: a name to each; of the same frames.
         peers: of `stages.PEERS`; left out where OIDN is not installed.
@@ -67,7 +70,11 @@ def measure(
         clock: measures.
         from_files: whether also from EXR to EXR; peers need that.
     """
-    with tempfile.TemporaryDirectory(prefix="kpcn-bench-") as folder, torch.inference_mode():
+    with (
+        tempfile.TemporaryDirectory(prefix="kpcn-bench-") as folder,
+        several_threads(torch.get_num_threads()),
+        torch.inference_mode(),
+    ):
         beside = peers if oidn.installed() and from_files else ()
         steps = list(_steps(cases, beside, Path(folder), from_files))
         times = in_turn([step.run for _, step in steps], rounds, clock)
