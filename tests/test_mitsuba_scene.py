@@ -1,5 +1,8 @@
 """Scenes that load, and those that cannot: one line that says what is wrong."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +10,7 @@ import numpy as np
 import pytest
 
 from kpcn_core.errors import InvalidScene
-from kpcn_core.renderers.mitsuba import MitsubaRenderer, description
+from kpcn_core.renderers.mitsuba import MitsubaRenderer, description, mi
 from tests.mitsuba_scenes import Scene, camera, matte, scene
 
 SENSOR = """
@@ -139,3 +142,19 @@ def test_a_scene_needs_no_integrator() -> None:
     ball = {"type": "sphere", "bsdf": matte(0.5)}
     frame = MitsubaRenderer.from_dict({**parts, "ball": ball}).render(1, 0).frame()
     assert (frame["color"] > 0).all()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no choice of processors")
+def test_one_processor_is_enough_to_load_a_sky(tmp_path: Path) -> None:
+    """Else the only thread that decodes an EXR waits for another to do it."""
+    mi.Bitmap(np.ones((64, 128, 3), np.float32)).write(str(tmp_path / "sky.exr"))
+    sky = '<emitter type="envmap"><string name="filename" value="sky.exr"/></emitter>'
+    path = xml(tmp_path, SENSOR, sky)
+    code = (
+        "import os, pathlib, sys; os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1]);"
+        "from kpcn_core.renderers.mitsuba import MitsubaRenderer;"
+        "print(MitsubaRenderer.from_file(pathlib.Path(sys.argv[1])).size)"
+    )
+    command = [sys.executable, "-c", code, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "(6, 8)\n", done.stderr

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import drjit as dr
 import mitsuba as mi
 
 from kpcn_core.errors import InvalidScene
@@ -42,7 +43,7 @@ def load(scene: Description, parameters: Mapping[str, str], merge: bool) -> tupl
     config = mi.parser.ParserConfig(mi.variant())
     config.merge_meshes = config.merge_equivalent = merge
     try:
-        with _resolving(scene):
+        with _resolving(scene), _two_threads():
             state = _parsed(config, scene, parameters)
             mi.parser.transform_all(config, state)
             limits = _limits(state, label)
@@ -57,6 +58,17 @@ def load(scene: Description, parameters: Mapping[str, str], merge: bool) -> tupl
     if integrator is not None and not any(map(_is_integrator, state.nodes)):
         raise _unsupported(label, f"integrator '{type(integrator).__name__}'")
     return loaded, limits
+
+
+@contextmanager
+def _two_threads() -> Iterator[None]:
+    """At least: one that decodes an EXR waits for ever for another to do it."""
+    before = dr.thread_count()
+    dr.set_thread_count(max(before, 2))
+    try:
+        yield
+    finally:
+        dr.set_thread_count(before)
 
 
 def _parsed(config: Any, scene: Description, parameters: Mapping[str, str]) -> Any:
