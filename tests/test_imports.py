@@ -105,7 +105,12 @@ HOMES = {
     "pyluxcore": ("kpcn_core/renderers/luxcore*", "training/renderers/luxcore*"),
     "cv2": ("kpcn_core/optical_flow.py",),
     "matplotlib": ("training/experiments/plots.py",),
-    "numba": ("kpcn_core/ops/compiler.py", "kpcn_core/ops/lanes.py", "kpcn_core/ops/registers.py"),
+    "numba": (
+        "kpcn_core/ops/compiler.py",
+        "kpcn_core/ops/lanes.py",
+        "kpcn_core/ops/shuffles.py",
+        "kpcn_core/ops/registers.py",
+    ),
     "onnx": ("kpcn_core/export/onnx.py",),
     "onnxruntime": ("benchmarks/*",),
     "pyoidn": ("kpcn_core/oidn.py",),

@@ -17,23 +17,19 @@ from kpcn_core.ops.compiler import compiled
 from kpcn_core.ops.lanes import (
     LANES,
     aligned,
-    evens,
     everywhere,
     exponential,
     larger,
     load,
     load_first,
     negative,
-    odds,
     positive,
     store,
     store_first,
-    turn,
     where_finite,
-    zipped,
-    zipped_on,
 )
 from kpcn_core.ops.registers import in_panels, multiply
+from kpcn_core.ops.shuffles import evens, odds, turn, zipped, zipped_on
 from kpcn_core.ops.winograd import convolve_rows, transformed
 
 Floats = NDArray[np.float32]

@@ -14,19 +14,16 @@ from kpcn_core.ops.compiler import part
 from kpcn_core.ops.lanes import (
     LANES,
     Register,
-    evens,
     everywhere,
     exponential,
     larger,
     load,
-    odds,
     positive,
     store,
     store_first,
-    zipped,
-    zipped_on,
 )
 from kpcn_core.ops.pieces import LEAST
+from kpcn_core.ops.shuffles import evens, odds, zipped, zipped_on
 
 Floats = NDArray[np.float32]
 

@@ -68,13 +68,14 @@ class Register(types.Type):  # type: ignore[misc]
 register = Register()
 
 
-def _gives_register(function: Callable[..., tuple[Any, Any]]) -> Callable[..., Register]:
+def gives_register(function: Callable[..., tuple[Any, Any]]) -> Callable[..., Register]:
     """What numba calls an intrinsic: writes instructions into the functions that call it."""
     made: Callable[..., Register] = intrinsic(function)
     return made
 
 
-def _gives_nothing(function: Callable[..., tuple[Any, Any]]) -> Callable[..., None]:
+def gives_nothing(function: Callable[..., tuple[Any, Any]]) -> Callable[..., None]:
+    """The same without a result."""
     made: Callable[..., None] = intrinsic(function)
     return made
 
@@ -85,28 +86,28 @@ class _Model(models.PrimitiveModel):  # type: ignore[misc]
         super().__init__(manager, kind, vector)
 
 
-@_gives_register
+@gives_register
 def load(typing: Any, array: Any, index: Any) -> tuple[Any, Any]:
     """Numbers of an array from an index on, side by side; none of it may be negative."""
 
     def generate(context: Any, builder: Any, kinds: Any, arguments: Any) -> Any:
-        return builder.load(_place(context, builder, kinds.args, arguments), align=4)
+        return builder.load(place_of(context, builder, kinds.args, arguments), align=4)
 
     return register(array, index), generate
 
 
-@_gives_nothing
+@gives_nothing
 def store(typing: Any, array: Any, index: Any, value: Any) -> tuple[Any, Any]:
     """Write numbers of an array from an index on."""
 
     def generate(context: Any, builder: Any, kinds: Any, arguments: Any) -> Any:
-        builder.store(arguments[2], _place(context, builder, kinds.args, arguments), align=4)
+        builder.store(arguments[2], place_of(context, builder, kinds.args, arguments), align=4)
         return context.get_dummy_value()
 
     return types.void(array, index, register), generate
 
 
-@_gives_register
+@gives_register
 def everywhere(typing: Any, number: Any) -> tuple[Any, Any]:
     """A register full of one number."""
 
@@ -116,7 +117,15 @@ def everywhere(typing: Any, number: Any) -> tuple[Any, Any]:
     return register(types.float32), generate
 
 
-@_gives_register
+def filled(builder: Any, number: Any) -> Any:
+    """The same for those who write instructions."""
+    unknown = ir.Constant(vector, ir.Undefined)
+    first = builder.insert_element(unknown, number, ir.Constant(bits, 0))
+    zeros = ir.Constant(ir.VectorType(bits, LANES), [0] * LANES)
+    return builder.shuffle_vector(first, unknown, zeros)
+
+
+@gives_register
 def larger(typing: Any, one: Any, other: Any) -> tuple[Any, Any]:
     """The larger of two numbers, lane by lane."""
 
@@ -138,14 +147,14 @@ def _chosen(name: str, meaning: str, sign: str) -> Callable[..., Register]:
         return register(register, register, register), generate
 
     chosen.__name__, chosen.__doc__ = name, meaning
-    return _gives_register(chosen)
+    return gives_register(chosen)
 
 
 positive = _chosen("positive", "One number where another is above 0, a third where not.", ">")
 negative = _chosen("negative", "One number where another is below 0, a third where not.", "<")
 
 
-@_gives_register
+@gives_register
 def where_finite(typing: Any, number: Any, then: Any, otherwise: Any) -> tuple[Any, Any]:
     """One of two numbers, where another is finite and where it is not, lane by lane."""
 
@@ -157,7 +166,7 @@ def where_finite(typing: Any, number: Any, then: Any, otherwise: Any) -> tuple[A
     return register(register, register, register), generate
 
 
-@_gives_register
+@gives_register
 def exponential(typing: Any, exponent: Any) -> tuple[Any, Any]:
     """exp(x), -87 <= x <= 0."""
 
@@ -179,32 +188,12 @@ def exponential(typing: Any, exponent: Any) -> tuple[Any, Any]:
     return register(register), generate
 
 
-def _parted(name: str, meaning: str, chosen: list[int]) -> Callable[..., Register]:
-    """A function that picks numbers of two registers, taken one after the other."""
-
-    def picked(typing: Any, first: Any, second: Any) -> tuple[Any, Any]:
-        def generate(context: Any, builder: Any, kinds: Any, arguments: Any) -> Any:
-            return builder.shuffle_vector(*arguments, ir.Constant(whole_vector, chosen))
-
-        return register(register, register), generate
-
-    picked.__name__, picked.__doc__ = name, meaning
-    return _gives_register(picked)
-
-
-_half = [n // 2 + LANES * (n % 2) for n in range(2 * LANES)]
-evens = _parted("evens", "The first, third, … of the numbers.", list(range(0, 2 * LANES, 2)))
-odds = _parted("odds", "The second, fourth, … of the numbers.", list(range(1, 2 * LANES, 2)))
-zipped = _parted("zipped", "In turn, those of the first halves.", _half[:LANES])
-zipped_on = _parted("zipped_on", "In turn, those of the second halves.", _half[LANES:])
-
-
-@_gives_register
+@gives_register
 def load_first(typing: Any, array: Any, index: Any, count: Any) -> tuple[Any, Any]:
     """As many numbers as asked for, at most LANES; zeros behind."""
 
     def generate(context: Any, builder: Any, kinds: Any, arguments: Any) -> Any:
-        place = _place(context, builder, kinds.args, arguments)
+        place = place_of(context, builder, kinds.args, arguments)
         word = context.get_value_type(types.intp)
         count = context.cast(builder, arguments[2], kinds.args[2], types.intp)
         kept = cgutils.alloca_once(builder, vector)
@@ -224,12 +213,12 @@ def load_first(typing: Any, array: Any, index: Any, count: Any) -> tuple[Any, An
     return register(array, index, count), generate
 
 
-@_gives_nothing
+@gives_nothing
 def store_first(typing: Any, array: Any, index: Any, value: Any, count: Any) -> tuple[Any, Any]:
     """Write as many numbers as asked for, at most LANES."""
 
     def generate(context: Any, builder: Any, kinds: Any, arguments: Any) -> Any:
-        place = _place(context, builder, kinds.args, arguments)
+        place = place_of(context, builder, kinds.args, arguments)
         word = context.get_value_type(types.intp)
         count = context.cast(builder, arguments[3], kinds.args[3], types.intp)
         all_fit = builder.icmp_signed(">=", count, ir.Constant(word, LANES))
@@ -249,55 +238,6 @@ def store_first(typing: Any, array: Any, index: Any, value: Any, count: Any) -> 
     return types.void(array, index, register, count), generate
 
 
-@_gives_nothing
-def turn(
-    typing: Any, source: Any, index: Any, target: Any, place: Any, least: Any
-) -> tuple[Any, Any]:
-    """Copy LANES rows of LANES numbers, as columns; rows follow one another along the last but one.
-
-    What is below the least number becomes that.
-    """
-
-    def generate(context: Any, builder: Any, kinds: Any, arguments: Any) -> Any:
-        def rows(array: int) -> list[Any]:
-            start = _place(context, builder, kinds.args[array:], arguments[array:])
-            made = context.make_array(kinds.args[array])(context, builder, arguments[array])
-            stride = cgutils.unpack_tuple(builder, made.strides)[-2]
-            first = builder.bitcast(start, ir.IntType(8).as_pointer())
-            word = stride.type
-            steps = [builder.mul(stride, ir.Constant(word, n)) for n in range(LANES)]
-            return [
-                builder.bitcast(builder.gep(first, [step]), vector.as_pointer()) for step in steps
-            ]
-
-        block = [builder.load(row, align=4) for row in rows(0)]
-        above = [builder.fcmp_ordered(">", row, arguments[4]) for row in block]
-        block = [
-            builder.select(one, row, arguments[4]) for one, row in zip(above, block, strict=True)
-        ]
-        # Halves of pairs of rows change places, at ever smaller distances.
-        distance = LANES // 2
-        while distance:
-            low = [n + LANES if n & distance else n for n in range(LANES)]
-            low = [n - distance if n >= LANES else n for n in low]
-            high = [n if n & distance else n + distance for n in range(LANES)]
-            high = [n + LANES if m & distance else n for m, n in enumerate(high)]
-            for row in range(LANES):
-                if row & distance:
-                    continue
-                pair = block[row], block[row + distance]
-                block[row], block[row + distance] = (
-                    builder.shuffle_vector(*pair, ir.Constant(whole_vector, chosen))
-                    for chosen in (low, high)
-                )
-            distance //= 2
-        for row, found in zip(rows(2), block, strict=True):
-            builder.store(found, row, align=4)
-        return context.get_dummy_value()
-
-    return types.void(source, index, target, place, register), generate
-
-
 def _rounded(number: float) -> float:
     """As float32 has it, which LLVM's text of a constant asks for."""
     return float(np.float32(number))
@@ -314,15 +254,7 @@ def aligned(size: int) -> NDArray[np.float32]:
     return found[first : first + size]
 
 
-def filled(builder: Any, number: Any) -> Any:
-    """The same, where code is generated."""
-    unknown = ir.Constant(vector, ir.Undefined)
-    first = builder.insert_element(unknown, number, ir.Constant(bits, 0))
-    zeros = ir.Constant(ir.VectorType(bits, LANES), [0] * LANES)
-    return builder.shuffle_vector(first, unknown, zeros)
-
-
-def _place(context: Any, builder: Any, kinds: Any, arguments: Any) -> Any:
+def place_of(context: Any, builder: Any, kinds: Any, arguments: Any) -> Any:
     """Where the numbers of an array from an index on are."""
     array = context.make_array(kinds[0])(context, builder, arguments[0])
     strides = cgutils.unpack_tuple(builder, array.strides)

@@ -22,11 +22,9 @@ from kpcn_core.ops.lanes import (
     positive,
     store,
     store_first,
-    turn,
-    zipped,
-    zipped_on,
 )
 from kpcn_core.ops.registers import COLUMNS, multiply
+from kpcn_core.ops.shuffles import turn, zipped, zipped_on
 
 Floats = NDArray[np.float32]
 

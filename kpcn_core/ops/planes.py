@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpcn_core.ops.compiler import compiled, part
-from kpcn_core.ops.lanes import LANES, everywhere, turn
+from kpcn_core.ops.lanes import LANES, everywhere
 from kpcn_core.ops.registers import from_bits, to_bits
+from kpcn_core.ops.shuffles import turn
 
 Floats = NDArray[np.float32]
 

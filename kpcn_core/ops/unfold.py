@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpcn_core.ops.compiler import compiled, part
-from kpcn_core.ops.lanes import LANES, aligned, evens, load, odds, store
+from kpcn_core.ops.lanes import LANES, aligned, load, store
 from kpcn_core.ops.registers import COLUMNS, in_panels, multiply
+from kpcn_core.ops.shuffles import evens, odds
 
 Floats = NDArray[np.float32]
 
