@@ -7,6 +7,7 @@ from collections.abc import Callable
 # Of glibc's mallopt (malloc.h).
 TRIM_THRESHOLD, MMAP_THRESHOLD, ARENA_MAX = -1, -3, -8
 LARGEST = 2**31 - 1
+NEVER = -1  # a larger number than that would be: frames of 4K free more at once
 
 
 def reuse_memory() -> None:
@@ -18,7 +19,7 @@ def reuse_memory() -> None:
     mallopt = _of_glibc("mallopt")
     if mallopt is not None:
         mallopt(MMAP_THRESHOLD, LARGEST)
-        mallopt(TRIM_THRESHOLD, LARGEST)
+        mallopt(TRIM_THRESHOLD, NEVER)
         mallopt(ARENA_MAX, 1)
 
 
