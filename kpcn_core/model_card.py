@@ -79,7 +79,7 @@ def essentials(path: Path) -> Iterator[str]:
             f"  {one.date}  {one.name}: {one.steps} steps, {one.views} views, {one.minutes}, "
             f"{one.device}"
         )
-    yield f"  data: {last.data}"
+    yield from (f"  data: {one}" for one in last.data.split("; "))
     if "denoiser" in header:
         yield f"  predicts the errors of: {header['denoiser']}"
     for name, sources in encoders(header).items():
