@@ -94,6 +94,21 @@ def test_two_threads_give_the_same_features() -> None:
     assert_close(together, alone, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("size", [(3, 4), (12, 16), (70, 21)])
+def test_halving_layers_are_torchs_by_any_number_of_threads(size: tuple[int, int]) -> None:
+    layer, image = nn.Conv2d(96, 128, 3, stride=2, padding=1), channels_last(1, 96, *size)
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            with torch.inference_mode():
+                found.append(encoding.halved(layer, image))
+    finally:
+        torch.set_num_threads(before)
+    assert_close(found[1], found[0], rtol=0, atol=0)
+    assert_close(found[0], layer(functional.relu(image)).detach(), rtol=0, atol=1e-5)
+
+
 def test_weights_that_were_changed_are_read_anew() -> None:
     layer, image = nn.Conv2d(16, 16, 3, padding=1), channels_last(1, 16, 8, 8)
     with torch.no_grad():

@@ -136,7 +136,7 @@ def trunk(network: Network, features: Tensor) -> list[Tensor]:
     assert isinstance(module, UNet)
     skips = [features]
     for shrink, down in zip(module.shrink, module.down, strict=True):
-        smaller = shrink(functional.relu(skips[-1]))
+        smaller = halved(_conv(shrink), skips[-1])
         skips.append(convolved(_conv(down), smaller, relu_before=True))
     found = [residual(module.bottom, skips.pop())]
     for widen, up in zip(reversed(module.widen), reversed(module.up), strict=True):
@@ -145,6 +145,25 @@ def trunk(network: Network, features: Tensor) -> list[Tensor]:
         found.append(convolved(_conv(up), skips.pop(), larger, relu_before=True))
     found.append(residual(module.refine, found.pop()))
     return found[::-1]
+
+
+def halved(layer: nn.Conv2d, image: Tensor) -> Tensor:
+    """A 3x3 layer over every second pixel, after a ReLU.
+
+    Some rows at a time, each by one thread: torch's own sums depend on the number of threads.
+    """
+    height, width = (-(-length // 2) for length in image.shape[-2:])
+    out = torch.empty((1, layer.out_channels, height, width), memory_format=torch.channels_last)
+
+    def rows(first: int) -> None:
+        last = min(first + HEIGHT, height)
+        above, below = int(first == 0), max(2 * last - image.shape[-2], 0)
+        seen = image[..., max(2 * first - 1, 0) : 2 * last, :]
+        around = functional.pad(functional.relu(seen), [1, 1, above, below])
+        out[..., first:last, :] = functional.conv2d(around, layer.weight, layer.bias, stride=2)
+
+    each(rows, [(first,) for first in range(0, height, HEIGHT)])
+    return out
 
 
 def residual(stack: nn.Module, features: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ def each(work: Callable[[*Part], None], parts: Sequence[tuple[*Part]]) -> None:
     torch does within a part is done by one thread.
     """
     threads = torch.get_num_threads()
-    if threads == 1 or len(parts) == 1:
+    if threads == 1:
         for one in parts:
             work(*one)
         return
