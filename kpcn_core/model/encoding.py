@@ -204,7 +204,7 @@ def convolved(
     assert layer.bias is not None
     operands = (
         pixels_of(_wide(image)),
-        NOTHING if coarse is None else pixels_of(coarse),
+        NOTHING if coarse is None else pixels_of(_wide(coarse)),
         transformed_weights(layer),
         layer.bias.numpy(),
         NOTHING if added is None else pixels_of(added),
