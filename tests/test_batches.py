@@ -1,7 +1,8 @@
 """Batches: what the network is shown, and that the stream depends on the step alone."""
 
 from collections.abc import Iterator
-from itertools import islice
+from dataclasses import replace
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from kpcn_core.model.config import RESIDUAL, UNET
 from kpcn_core.ops.warp import warp
 from tests.networks import ENCODERS, random_network
 from tests.noisy_scene import SPEED, NoisyScene
-from tests.training_data import make_dataset
+from tests.training_data import make_dataset, make_quiet_dataset, make_still_dataset
 from training.augmentation import Variation
 from training.batches import Batch, Batches, choose_buffers, nearest_buffers
 from training.config import BatchConfig
@@ -29,6 +30,7 @@ from training.losses import trust
 from training.mixture import Mixture
 from training.rendering import ReferenceGoal, render
 from training.stages import save_batch
+from training.stills import UNEVEN, dealt, reach_of
 from training.views import REFERENCE
 
 CONFIG = BatchConfig(size=4, crop=32, rescan_steps=2)
@@ -304,3 +306,63 @@ def test_a_crop_larger_than_the_views_is_refused(dataset: Dataset) -> None:
 def test_held_out_views_alone_are_nothing_to_train_on(tmp_path: Path) -> None:
     with pytest.raises(InvalidDataset, match="no view to train on"):
         batches_of(make_dataset(tmp_path, range(1))).batch(0)
+
+
+def test_buffers_are_frames_of_a_shot_that_stands_still(tmp_path: Path) -> None:
+    batches = batches_of(make_still_dataset(tmp_path, range(3)), WINDOWS)
+    for step in range(8):
+        batch = batches.batch(step)
+        assert len(batch.window) in (2, 3)
+        assert not any(vectors.any() for vectors in batch.motion)
+        for first, second in pairwise(shot.aovs for shot in batch.window):
+            assert first.keys() == second.keys()
+            assert_close(first["normal"], second["normal"])
+            noise = (first["color"] - second["color"]).flatten(1)
+            assert (noise != 0).float().mean() > 0.9
+
+
+def test_frames_of_single_renders_teach_encoders_that_read_no_variance(tmp_path: Path) -> None:
+    quiet = make_quiet_dataset(tmp_path, range(3), (2, 2, 2, 2))
+    mixture = Mixture([quiet])
+    planes = ENCODERS[UNET]
+    assert mixture.usable("generic", planes["generic"], reach=1) == [quiet]
+    assert mixture.usable("kpcn", planes["kpcn"]) == [quiet]
+    with pytest.raises(InvalidDataset, match=r"'kpcn' reads .*_variance"):
+        mixture.usable("kpcn", planes["kpcn"], reach=1)
+    with pytest.raises(InvalidDataset, match=r"1 frames .* reach = 2 .* more equal counts"):
+        mixture.usable("generic", planes["generic"], reach=2)
+    config = replace(WINDOWS, shares={"kpcn": 0.0})
+    batch = with_encoder(batches_of(quiet, config), "generic")
+    assert not any(vectors.any() for vectors in batch.motion)
+
+
+@pytest.mark.parametrize(
+    ("spp", "reach"),
+    [
+        ((4,) * 14, 6),
+        ((4,) * 7, 3),
+        ((2, 2, 2, 2, 4, 4, 4, 4, 8, 8, 8, 8), 4),
+        ((2, 2, 4, 8, 16, 32), 1),
+        ((2, 4, 8, 16), 0),
+        ((4,), 0),
+    ],
+)
+def test_how_far_buffers_reach_as_frames(spp: tuple[int, ...], reach: int) -> None:
+    assert reach_of(spp) == reach
+    named = {str(index): count for index, count in enumerate(spp)}
+    for frames in range(1, 2 * reach + 2):
+        for seed in range(20):
+            hands = dealt(named, frames, np.random.default_rng(seed))
+            used = [name for hand in hands for name in hand]
+            assert len(hands) == frames
+            assert len(set(used)) == len(used)
+            samples = [sum(named[name] for name in hand) for hand in hands]
+            assert 0 < max(samples) <= UNEVEN * min(samples)
+
+
+def test_the_number_of_samples_of_a_still_frame_varies() -> None:
+    named = dict.fromkeys(map(str, range(14)), 4)
+    generator = np.random.default_rng(0)
+    seen = [len(dealt(named, 3, generator)[0]) for _ in range(200)]
+    assert set(seen) == {1, 2, 3, 4, 5}
+    assert sum(count <= 2 for count in seen) == pytest.approx(100, abs=30)

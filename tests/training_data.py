@@ -26,3 +26,11 @@ def make_quiet_dataset(folder: Path, seeds: range, spp: tuple[int, ...] = QUIET.
     for _ in render(folder, seeds, QuietScene, replace(QUIET, spp=spp), GOAL):
         pass
     return Dataset(folder)
+
+
+def make_still_dataset(folder: Path, seeds: range) -> Dataset:
+    """Views whose buffers can be the frames of a shot in which nothing moves."""
+    recipe = replace(RECIPE, spp=(2, 2, 2, 2), reach=0)
+    for _ in render(folder, seeds, NoisyScene, recipe, GOAL):
+        pass
+    return Dataset(folder)

@@ -20,6 +20,7 @@ from training.fireflies import add_fireflies
 from training.losses import trust
 from training.mixture import Mixture
 from training.patches import Corners, select_from, uniform
+from training.stills import dealt
 from training.views import MOTION, REFERENCE, View
 
 # How often a frame's specular layer holds what is seen directly, as many renderers have it.
@@ -178,9 +179,9 @@ class Batches(IterableDataset[Patches]):
         chosen = [views[index] for index in generator.integers(len(views), size=self.config.size)]
         # All are drawn, so that no part depends on how many there are.
         variances = any(plane.endswith("_variance") for plane in planes)
-        draws = [self._draw(view, view.fewest(variances), generator) for view in chosen]
+        draws = [self._draw(view, offsets, view.fewest(variances), generator) for view in chosen]
         mine = len(draws) // parts
-        patches = [self._patch(draw, offsets) for draw in draws[part * mine : (part + 1) * mine]]
+        patches = [self._patch(draw) for draw in draws[part * mine : (part + 1) * mine]]
         merged = split and generator.random() < MERGED
         gain = torch.tensor([patch.gain for patch in patches]).view(-1, 1, 1, 1)
         frames = [
@@ -208,9 +209,11 @@ class Batches(IterableDataset[Patches]):
             before = reach
         return list(range(-before, after + 1))
 
-    def _draw(self, view: View, fewest: int, generator: np.random.Generator) -> "_Draw":
+    def _draw(
+        self, view: View, offsets: list[int], fewest: int, generator: np.random.Generator
+    ) -> "_Draw":
         """What is random about a patch of a view."""
-        buffers = choose_buffers(self._counts(view), generator, fewest)
+        buffers = self._buffers(view, offsets, fewest, generator)
         place = self._place(view, generator)
         vary = Variation.random(generator)
         error = 2 ** generator.uniform(-self.config.exposure_error, self.config.exposure_error)
@@ -219,22 +222,33 @@ class Batches(IterableDataset[Patches]):
             sparks = int(generator.integers(1 << 32))
         return _Draw(view, buffers, place, vary, error, sparks)
 
-    def _patch(self, draw: "_Draw", offsets: list[int]) -> "_Patch":
+    def _buffers(
+        self, view: View, offsets: list[int], fewest: int, generator: np.random.Generator
+    ) -> dict[int, list[str]]:
+        """The buffers of every frame of a window, by its distance from the centre."""
+        if len(offsets) > 1 and not view.around:
+            hands = dealt(view.spp, len(offsets), generator)
+            return dict(zip(offsets, hands, strict=True))
+        centre = choose_buffers(self._counts(view), generator, fewest)
+        spp = sum(view.spp[name] for name in centre)
+        return {
+            offset: nearest_buffers(view.around[offset], spp) if offset else centre
+            for offset in offsets
+        }
+
+    def _patch(self, draw: "_Draw") -> "_Patch":
         """The patch that was drawn."""
         view, buffers, place, vary, error, sparks = draw
-        spp = sum(view.spp[name] for name in buffers)
         frames: list[Aovs] = []
-        for offset in offsets:
-            names = buffers if offset == 0 else nearest_buffers(view.around[offset], spp)
-            aovs = view.aovs(names, *place, offset)
-            if len(offsets) > 1:
+        for offset, names in buffers.items():
+            aovs = view.aovs(names, *place, offset if view.around else 0)
+            if len(buffers) > 1:
                 aovs |= {aov: view.motion(aov, *place, offset) for aov in MOTION}
             if sparks is not None:
                 add_fireflies(aovs, np.random.default_rng([sparks, len(frames)]))
             frames.append(vary(aovs))
-        return _Patch(
-            frames, vary(view.aovs([REFERENCE], *place)), self._gain(view, buffers) * error
-        )
+        clean = vary(view.aovs([REFERENCE], *place))
+        return _Patch(frames, clean, self._gain(view, buffers[0]) * error)
 
     def _counts(self, view: View) -> Mapping[str, int]:
         """The buffers that the centre frame may take; not more samples than its neighbours have."""
@@ -313,10 +327,13 @@ def _to(aovs: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
 
 
 class _Draw(NamedTuple):
-    """A patch before it is read: of what, where, and how it is changed; `sparks` is a seed."""
+    """A patch before it is read: of what, where, and how it is changed; `sparks` is a seed.
+
+    The buffers are those of every frame, by its distance from the centre.
+    """
 
     view: View
-    buffers: list[str]
+    buffers: dict[int, list[str]]
     place: tuple[slice, slice]
     vary: Variation
     error: float

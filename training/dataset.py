@@ -10,6 +10,7 @@ from typing import Any
 from kpcn_core.atomic import replaced
 from kpcn_core.errors import UnreadableFile
 from training.errors import InvalidDataset
+from training.stills import reach_of
 from training.views import View
 
 MANIFEST = "manifest.json"
@@ -157,6 +158,17 @@ class Dataset:
     def name(self) -> str:
         """That of its folder."""
         return self.folder.absolute().name
+
+    @property
+    def reach(self) -> int:
+        """Frames before and after a view: rendered, or else its buffers, if nothing moves."""
+        recipe = self.manifest.recipe
+        return recipe.reach or reach_of(recipe.spp)
+
+    def given(self, reach: int) -> frozenset[str]:
+        """What all views have in windows of that reach; single buffers may be their frames."""
+        still = reach > 0 and not self.manifest.recipe.reach
+        return self.alone if still else self.aovs
 
     @property
     def training(self) -> list[View]:

@@ -104,10 +104,12 @@ class Mixture:
                 f"{folders}: no view to train on. Render some with `kpcn-train render`."
             )
         wanted = set(planes)
-        readable = [dataset for dataset in filled if not lacking(wanted, dataset.aovs)]
+        readable = [dataset for dataset in filled if not lacking(wanted, dataset.given(reach))]
         if not readable:
-            raise InvalidDataset("; ".join(_unread(encoder, wanted, each) for each in filled))
-        found = [dataset for dataset in readable if dataset.manifest.recipe.reach >= reach]
+            raise InvalidDataset(
+                "; ".join(_unread(encoder, wanted, reach, each) for each in filled)
+            )
+        found = [dataset for dataset in readable if dataset.reach >= reach]
         if not found:
             raise InvalidDataset("; ".join(_short(reach, dataset) for dataset in readable))
         return found
@@ -124,16 +126,18 @@ def reader(encoders: Mapping[str, Sequence[str]], aovs: frozenset[str]) -> str |
     return next((name for name in encoders if not lacking(encoders[name], aovs)), None)
 
 
-def _unread(encoder: str, planes: set[str], dataset: Dataset) -> str:
+def _unread(encoder: str, planes: set[str], reach: int, dataset: Dataset) -> str:
+    lacks = ", ".join(lacking(planes, dataset.given(reach)))
     return (
-        f"{dataset.folder}: encoder '{encoder}' reads {', '.join(lacking(planes, dataset.aovs))}, "
-        f"which the views of {dataset.manifest.recipe.renderer} do not give. Train another "
-        f"encoder on them: set its share in [batches.shares], and this one's to 0"
+        f"{dataset.folder}: encoder '{encoder}' reads {lacks}, which the views of "
+        f"{dataset.manifest.recipe.renderer} do not give. Train another encoder on them: set its "
+        f"share in [batches.shares], and this one's to 0"
     )
 
 
 def _short(reach: int, dataset: Dataset) -> str:
     return (
-        f"{dataset.folder}: its views have {dataset.manifest.recipe.reach} frames before and after "
-        f"the centre; [batches] reach = {reach} asks for more. Render with `--reach`"
+        f"{dataset.folder}: its views have {dataset.reach} frames before and after the centre; "
+        f"[batches] reach = {reach} asks for more. Render with `--reach`, or for shots that stand "
+        f"still with more equal counts in `--spp`"
     )

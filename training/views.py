@@ -161,7 +161,9 @@ class View:
         return _mean(self._read(buffers, "mean/color", ALL, ALL), counts)
 
     def motion(self, aov: str, rows: slice = ALL, columns: slice = ALL, offset: int = 0) -> Array:
-        """Motion "forward" or "backward" of a frame, pixels [2,h,w]."""
+        """Motion "forward" or "backward" of a frame, pixels [2,h,w]; 0 if the view stands still."""
+        if not self.around:
+            return np.zeros((2, *self.size), np.float32)[:, rows, columns]
         vectors: Array = self._read([_prefix(offset) + "motion"], aov, rows, columns)[0]
         return vectors
 
