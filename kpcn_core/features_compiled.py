@@ -1,4 +1,4 @@
-"""Components of a frame on a CPU, in one pass (`ops.components`, which needs the extra "cpu")."""
+"""Exposure and components of a frame on a CPU, in few passes; needs the extra "cpu"."""
 
 from collections.abc import Sequence
 
@@ -7,12 +7,32 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kpcn_core.features import ALBEDO_EPSILON, Component
-from kpcn_core.ops.workers import in_rows
+from kpcn_core.features import (
+    ALBEDO_EPSILON,
+    EXPOSURE_BLOCK,
+    Component,
+    block_exposure,
+    block_luminance,
+)
+from kpcn_core.ops.workers import each, in_rows
 
 Floats = NDArray[np.float32]
 
 NOTHING: Floats = np.empty((0, 0, 0), np.float32)
+FEW = 2  # rows of blocks that a thread does at a time
+
+
+def exposure(color: Tensor) -> Tensor:
+    """`features.exposure` of one image on a CPU, some rows at a time, which its caches hold."""
+    height, width = (-(-length // EXPOSURE_BLOCK) for length in color.shape[-2:])
+    blocks = color.new_empty(1, 1, height, width)
+
+    def rows(first: int, last: int) -> None:
+        seen = color[..., EXPOSURE_BLOCK * first : EXPOSURE_BLOCK * last, :]
+        blocks[..., first:last, :] = block_luminance(seen)
+
+    each(rows, [(first, min(first + FEW, height)) for first in range(0, height, FEW)])
+    return block_exposure(blocks)
 
 
 def component(

@@ -124,9 +124,11 @@ def _components(aovs: Mapping[str, Tensor], split: bool) -> tuple[Tensor, dict[s
     """Exposure factor and components."""
     color = aovs["color"]
     if not fusion.usable(color):
-        gain = features.exposure(color)
-        make = features_compiled.component if compiler.usable(color) else features.component
-        return gain, features.components(aovs, gain, split, make)
+        if not compiler.usable(color):
+            gain = features.exposure(color)
+            return gain, features.components(aovs, gain, split)
+        gain = features_compiled.exposure(color)
+        return gain, features.components(aovs, gain, split, features_compiled.component)
     # Triton is not everywhere.
     from kpcn_core import features_fused
 
@@ -244,9 +246,10 @@ def _report_invalid(
     frame: Frame, riders: Mapping[str, list[str]], images: Mapping[str, Image]
 ) -> None:
     # Together: with each number that is asked for, the program waits for the device.
-    counts = torch.stack([(image.valid == 0).sum() for image in images.values()]).tolist()
-    for (name, image), invalid in zip(images.items(), counts, strict=True):
+    counts = torch.stack([image.valid.count_nonzero() for image in images.values()]).tolist()
+    for (name, image), known in zip(images.items(), counts, strict=True):
         total = image.valid.numel()
+        invalid = total - known
         what = " or of ".join([f"the component '{name}'", *riders[name]])
         if invalid == total:
             raise InvalidPixels(

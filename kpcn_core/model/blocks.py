@@ -23,9 +23,10 @@ from kpcn_core.model.specialization import is_one_number
 from kpcn_core.model.temporal import Context
 from kpcn_core.ops import compiler
 from kpcn_core.ops.reposition import Share, targets
-from kpcn_core.ops.workers import each
+from kpcn_core.ops.workers import each, in_rows
 
 Floats = NDArray[np.float32]
+Integers = NDArray[np.int32]
 
 # Rows that a thread does at a time, even.
 HEIGHT = 16
@@ -177,9 +178,6 @@ def _refinable(config: ModelConfig) -> bool:
 
 def pyramid(network: Network, images: Mapping[str, Image]) -> Pyramid:
     """Components at every scale, of the size that the network reads; `Image.pyramid` of each."""
-    from kpcn_core.ops.compiled import halve
-    from kpcn_core.ops.lanes import LANES
-
     config = network.config
     margin = max(*config.kernels.values(), config.neighbours) // 2
     # What lambda changes is first, so that `Pyramid.of` it is a part of the same memory.
@@ -188,16 +186,44 @@ def pyramid(network: Network, images: Mapping[str, Image]) -> Pyramid:
     height, width = images[names[0]].radiance.shape[-2:]
     grown = (-(-length // config.alignment) * config.alignment for length in (height, width))
     shape = sum(planes.values()), *(length + 2 * margin for length in grown)
-    # Two registers may be read beyond its end.
-    finest = torch.zeros(math.prod(shape) + 2 * LANES)[: math.prod(shape)].view(shape)
+    finest = _roomy(shape)
+    for edge in (finest, finest.mT):
+        edge[:, :margin] = 0.0
+    finest[:, margin + height :] = finest[..., margin + width :] = 0.0
     inside = finest[:, margin : margin + height, margin : margin + width]
-    for name, place in zip(names, torch.split(inside, list(planes.values())), strict=True):
-        place[:-1] = images[name].radiance[0]
-        place[-1] = images[name].valid[0, 0]
+    places = torch.split(inside, list(planes.values()))
+
+    def fill(first: int, last: int) -> None:
+        for name, place in zip(names, places, strict=True):
+            place[:-1, first:last] = images[name].radiance[0, :, first:last]
+            place[-1, first:last] = images[name].valid[0, 0, first:last]
+
+    in_rows(fill, height)
     found = Pyramid(planes, [finest.numpy()], margin)
     for _ in range(config.scales - 1):
-        found.levels.append(halve(found.levels[-1], margin, found.starts))
+        found.levels.append(_halved(found.levels[-1], margin, found.starts))
     return found
+
+
+def _halved(fine: Floats, margin: int, starts: Integers) -> Floats:
+    """The next coarser scale."""
+    from kpcn_core.ops.compiled import halve_rows
+
+    height, width = ((length - 2 * margin) // 2 + 2 * margin for length in fine.shape[1:])
+    coarse = _roomy((len(fine), height, width)).numpy()
+    parts = [(first, min(first + HEIGHT, height)) for first in range(0, height, HEIGHT)]
+    each(lambda first, last: halve_rows(fine, margin, starts, first, last, coarse), parts)
+    return coarse
+
+
+def _roomy(shape: tuple[int, ...]) -> Tensor:
+    """An empty image; two registers may be read beyond its end, where there are zeros."""
+    from kpcn_core.ops.lanes import LANES
+
+    size = math.prod(shape)
+    memory = torch.empty(size + 2 * LANES)
+    memory[size:] = 0.0
+    return memory[:size].view(shape)
 
 
 def reconstruct(

@@ -77,13 +77,11 @@ def planes(
         there, count = slice(config.fold * first, config.fold * last), last - first
         lines = torch.empty(count, depth, width).numpy()
         for name, start, whole, spread in seen:
-            # Copied, if at all, a few rows at a time: a tile's planes together are as large as it.
-            mean = np.ascontiguousarray(whole[:, there])
+            mean = _planes(whole, there)
             if spread is None:
-                logarithmic = name != "normal"
-                fold_image(mean, logarithmic, config.fold, start, 0, count, lines)
+                fold_image(mean, name != "normal", config.fold, start, 0, count, lines)
             else:
-                variance = np.ascontiguousarray(spread[:, there])
+                variance = _planes(spread, there)
                 fold_deviation(
                     *(mean, variance, VARIANCE_EPSILON, config.fold, start),
                     *(0, count, lines),
@@ -92,6 +90,11 @@ def planes(
 
     each(rows, [(first,) for first in range(0, height, FEW)])
     return out
+
+
+def _planes(image: Floats, rows: slice) -> tuple[Floats, ...]:
+    """Some rows, a plane for each channel; those of a tile are copied, of a whole frame not."""
+    return tuple(np.ascontiguousarray(plane) for plane in image[:, rows])
 
 
 def _seen(
@@ -158,9 +161,11 @@ def halved(layer: nn.Conv2d, image: Tensor) -> Tensor:
     def rows(first: int) -> None:
         last = min(first + HEIGHT, height)
         above, below = int(first == 0), max(2 * last - image.shape[-2], 0)
-        seen = image[..., max(2 * first - 1, 0) : 2 * last, :]
-        around = functional.pad(functional.relu(seen), [1, 1, above, below])
-        out[..., first:last, :] = functional.conv2d(around, layer.weight, layer.bias, stride=2)
+        seen = functional.relu(image[..., max(2 * first - 1, 0) : 2 * last, :])
+        if above or below:
+            seen = functional.pad(seen, [0, 0, above, below])
+        found = functional.conv2d(seen, layer.weight, layer.bias, stride=2, padding=(0, 1))
+        out[..., first:last, :] = found
 
     each(rows, [(first,) for first in range(0, height, HEIGHT)])
     return out

@@ -33,6 +33,8 @@ from kpcn_core.ops.registers import COLUMNS
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int32]
 
+NOTHING = np.float32(0.0)
+
 
 @compiled
 def reconstruct_rows(
@@ -115,29 +117,33 @@ def reconstruct_rows(
 
 
 @compiled
-def halve(fine: Floats, margin: int, starts: Integers) -> Floats:
-    """`down_masked` of all components: their next coarser scale, likewise with a margin of zeros.
+def halve_rows(
+    fine: Floats, margin: int, starts: Integers, first: int, last: int, coarse: Floats
+) -> None:
+    """Rows of `down_masked` of all components: their next coarser scale.
 
     Args:
         fine: see `images` of `reconstruct_rows`; H and W even.
         margin: likewise.
         starts: likewise.
+        first: row of the coarser scale with its margin.
+        last: row after the last one.
+        coarse: the result, likewise with a margin, which becomes 0.
     """
-    height, width = (fine.shape[1] - 2 * margin) // 2, (fine.shape[2] - 2 * margin) // 2
-    shape = len(fine), height + 2 * margin, width + 2 * margin
-    size = shape[0] * shape[1] * shape[2]
-    # Two registers may be read beyond its end.
-    coarse = np.zeros(size + 2 * LANES, np.float32)[:size].reshape(shape)
+    height, width = coarse.shape[1] - 2 * margin, coarse.shape[2] - 2 * margin
     low = np.empty((len(fine), width + LANES), np.float32)
-    for index in range(len(starts) - 1):
-        image = fine[starts[index] : starts[index + 1]]
-        for y in range(height):
-            find_low(image, margin + 2 * y, margin, width, low)
+    for y in range(first, last):
+        inside = margin <= y < margin + height
+        for index in range(len(starts) - 1):
+            image = fine[starts[index] : starts[index + 1]]
+            if inside:
+                find_low(image, 2 * y - margin, margin, width, low)
             for channel in range(len(image)):
-                found = coarse[starts[index] + channel, margin + y, margin : margin + width]
-                for i in range(width):
-                    found[i] = low[channel, i]
-    return coarse
+                found = coarse[starts[index] + channel, y]
+                found[:] = NOTHING
+                if inside:
+                    for i in range(width):
+                        found[margin + i] = low[channel, i]
 
 
 class Room(NamedTuple):

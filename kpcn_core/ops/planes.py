@@ -16,6 +16,7 @@ from kpcn_core.ops.registers import from_bits, to_bits
 from kpcn_core.ops.shuffles import turn
 
 Floats = NDArray[np.float32]
+Planes = tuple[Floats, ...]
 
 ZERO, HALF, ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
 LOWEST = np.float32(-3e38)
@@ -35,12 +36,12 @@ C0, C1, C2, C3, C4, C5, C6, C7, C8 = (
 
 @compiled
 def fold_image(
-    image: Floats, logarithmic: bool, fold: int, plane: int, first: int, last: int, out: Floats
+    image: Planes, logarithmic: bool, fold: int, plane: int, first: int, last: int, out: Floats
 ) -> None:
     """Write the planes of an image.
 
     Args:
-        image: [C,H,W]; what is not finite counts as 0.
+        image: a plane [H,W] for each channel; what is not finite counts as 0.
         logarithmic: write sign(x) log(1+|x|).
         fold: side of a cell.
         plane: which one is the image's first.
@@ -48,13 +49,13 @@ def fold_image(
         last: row of cells to stop before.
         out: numbers of the cells, line by line [h,P*fold**2,w].
     """
-    channels, height, width = image.shape
+    height, width = image[0].shape
     line = np.empty(fold * out.shape[2], np.float32)
     for y in range(fold * first, fold * last):
-        for channel in range(channels):
+        for channel in range(len(image)):
             line[:] = ZERO
             if y < height:
-                row = image[channel, y]
+                row = image[channel][y]
                 for i in range(width):
                     line[i] = _finite(row[i])
                 if logarithmic:
@@ -64,8 +65,8 @@ def fold_image(
 
 @compiled
 def fold_deviation(
-    mean: Floats,
-    variance: Floats,
+    mean: Planes,
+    variance: Planes,
     epsilon: float,
     fold: int,
     plane: int,
@@ -76,7 +77,7 @@ def fold_deviation(
     """Write the plane of a relative deviation.
 
     Args:
-        mean: [C,H,W].
+        mean: a plane [H,W] for each channel.
         variance: likewise.
         epsilon: floor of the squared mean.
         fold: see `fold_image`, like the rest.
@@ -85,7 +86,7 @@ def fold_deviation(
         last: row of cells to stop before.
         out: numbers of the cells, line by line [h,P*fold**2,w].
     """
-    height, width = mean.shape[1:]
+    height, width = mean[0].shape
     line = np.empty(fold * out.shape[2], np.float32)
     squares = np.empty(width, np.float32)
     for y in range(fold * first, fold * last):
@@ -93,11 +94,11 @@ def fold_deviation(
         if y < height:
             squares[:] = epsilon
             for channel in range(len(mean)):
-                row = mean[channel, y]
+                row = mean[channel][y]
                 for i in range(width):
                     squares[i] += _finite(row[i]) * _finite(row[i])
             for channel in range(len(variance)):
-                row = variance[channel, y]
+                row = variance[channel][y]
                 for i in range(width):
                     line[i] += max(_finite(row[i]), ZERO)
             for i in range(width):
