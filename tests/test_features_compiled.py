@@ -47,3 +47,9 @@ def test_what_is_not_scaled_stays_what_it_is() -> None:
     found = features_compiled.component("albedo", [image], None)
     known = found.valid.expand_as(image) > 0
     assert_array_equal(found.radiance[known].numpy(), image[known].numpy())
+
+
+@pytest.mark.parametrize("size", [(5, 7), (16, 16), (33, 48), (97, 40), (64, 1)])
+def test_exposure_in_rows_is_that_of_the_whole(size: tuple[int, int]) -> None:
+    for image in (light(size, 2), torch.zeros(1, 3, *size)):
+        assert torch.equal(features_compiled.exposure(image), features.exposure(image))

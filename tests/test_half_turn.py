@@ -6,7 +6,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 
-from kpcn_core import features
+from kpcn_core import features, features_compiled
 from kpcn_core.denoiser import Denoiser
 from kpcn_core.errors import UnknownName
 from kpcn_core.frame import Frame, Pixels
@@ -31,7 +31,8 @@ def denoiser() -> Denoiser:
 @pytest.fixture
 def same_exposure(monkeypatch: pytest.MonkeyPatch) -> None:
     """However a frame lies: it is measured in squares, of which those at the edge are cut off."""
-    monkeypatch.setattr(features, "exposure", lambda color: color.new_full((1, 1, 1, 1), 0.7))
+    for module in (features, features_compiled):
+        monkeypatch.setattr(module, "exposure", lambda color: color.new_full((1, 1, 1, 1), 0.7))
 
 
 def upside_down(frame: Frame) -> Frame:
