@@ -1,7 +1,7 @@
 """A frame on the device: what the network reads of it, and what its kernels are applied to."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -123,17 +123,17 @@ def prepare(frame: Frame, split: bool, like: Mapping[str, str], device: torch.de
 def _components(aovs: Mapping[str, Tensor], split: bool) -> tuple[Tensor, dict[str, Component]]:
     """Exposure factor and components."""
     color = aovs["color"]
-    if not fusion.usable(color):
-        if not compiler.usable(color):
-            gain = features.exposure(color)
-            return gain, features.components(aovs, gain, split)
-        gain = features_compiled.exposure(color)
-        return gain, features.components(aovs, gain, split, features_compiled.component)
-    # Triton is not everywhere.
-    from kpcn_core import features_fused
+    expose: Callable[[Tensor], Tensor] = features.exposure
+    make: Callable[..., Component] = features.component
+    if fusion.usable(color):
+        # Triton is not everywhere.
+        from kpcn_core import features_fused
 
-    gain = features_fused.exposure(color)
-    return gain, features.components(aovs, gain, split, features_fused.component)
+        expose, make = features_fused.exposure, features_fused.component
+    elif compiler.usable(color):
+        expose, make = features_compiled.exposure, features_compiled.component
+    gain = expose(color)
+    return gain, features.components(aovs, gain, split, make)
 
 
 def _turned(part: Component) -> Component:

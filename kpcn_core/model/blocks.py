@@ -184,11 +184,10 @@ def pyramid(network: Network, images: Mapping[str, Image]) -> Pyramid:
     names = sorted(images, key=lambda name: name in network.unsteered)
     planes = {name: images[name].radiance.shape[1] + 1 for name in names}
     height, width = images[names[0]].radiance.shape[-2:]
-    grown = (-(-length // config.alignment) * config.alignment for length in (height, width))
-    shape = sum(planes.values()), *(length + 2 * margin for length in grown)
-    finest = _roomy(shape)
-    for edge in (finest, finest.mT):
-        edge[:, :margin] = 0.0
+    grown_height, grown_width = (
+        -(-length // config.alignment) * config.alignment for length in (height, width)
+    )
+    finest = _framed(sum(planes.values()), grown_height, grown_width, margin)
     finest[:, margin + height :] = finest[..., margin + width :] = 0.0
     inside = finest[:, margin : margin + height, margin : margin + width]
     places = torch.split(inside, list(planes.values()))
@@ -209,21 +208,27 @@ def _halved(fine: Floats, margin: int, starts: Integers) -> Floats:
     """The next coarser scale."""
     from kpcn_core.ops.compiled import halve_rows
 
-    height, width = ((length - 2 * margin) // 2 + 2 * margin for length in fine.shape[1:])
-    coarse = _roomy((len(fine), height, width)).numpy()
-    parts = [(first, min(first + HEIGHT, height)) for first in range(0, height, HEIGHT)]
-    each(lambda first, last: halve_rows(fine, margin, starts, first, last, coarse), parts)
+    height, width = ((length - 2 * margin) // 2 for length in fine.shape[1:])
+    coarse = _framed(len(fine), height, width, margin).numpy()
+    in_rows(lambda first, last: halve_rows(fine, margin, starts, first, last, coarse), height)
     return coarse
 
 
-def _roomy(shape: tuple[int, ...]) -> Tensor:
-    """An empty image; two registers may be read beyond its end, where there are zeros."""
+def _framed(planes: int, height: int, width: int, margin: int) -> Tensor:
+    """An empty image with a margin of zeros on every side.
+
+    Two registers may be read beyond its end, where there are zeros, too.
+    """
     from kpcn_core.ops.lanes import LANES
 
+    shape = planes, height + 2 * margin, width + 2 * margin
     size = math.prod(shape)
     memory = torch.empty(size + 2 * LANES)
     memory[size:] = 0.0
-    return memory[:size].view(shape)
+    image = memory[:size].view(shape)
+    for side in (image, image.mT):
+        side[:, :margin] = side[:, side.shape[1] - margin :] = 0.0
+    return image
 
 
 def reconstruct(

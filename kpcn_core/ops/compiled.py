@@ -33,8 +33,6 @@ from kpcn_core.ops.registers import COLUMNS
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int32]
 
-NOTHING = np.float32(0.0)
-
 
 @compiled
 def reconstruct_rows(
@@ -126,24 +124,20 @@ def halve_rows(
         fine: see `images` of `reconstruct_rows`; H and W even.
         margin: likewise.
         starts: likewise.
-        first: row of the coarser scale with its margin.
+        first: row of the coarser scale.
         last: row after the last one.
-        coarse: the result, likewise with a margin, which becomes 0.
+        coarse: the result, with a margin that stays as it is.
     """
-    height, width = coarse.shape[1] - 2 * margin, coarse.shape[2] - 2 * margin
+    width = coarse.shape[2] - 2 * margin
     low = np.empty((len(fine), width + LANES), np.float32)
-    for y in range(first, last):
-        inside = margin <= y < margin + height
-        for index in range(len(starts) - 1):
-            image = fine[starts[index] : starts[index + 1]]
-            if inside:
-                find_low(image, 2 * y - margin, margin, width, low)
+    for index in range(len(starts) - 1):
+        image = fine[starts[index] : starts[index + 1]]
+        for y in range(first, last):
+            find_low(image, margin + 2 * y, margin, width, low)
             for channel in range(len(image)):
-                found = coarse[starts[index] + channel, y]
-                found[:] = NOTHING
-                if inside:
-                    for i in range(width):
-                        found[margin + i] = low[channel, i]
+                found = coarse[starts[index] + channel, margin + y]
+                for i in range(width):
+                    found[margin + i] = low[channel, i]
 
 
 class Room(NamedTuple):
