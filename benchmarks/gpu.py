@@ -54,7 +54,7 @@ EXAMPLES = tuple(sorted((ROOT / "examples").glob("noisy.*.exr")))
 TESTS = (
     "fused", "fused_combiner", "fused_compositing", "fused_features", "fused_join",
     "fused_pyramid", "fused_sum", "streamed", "transfer", "waiting", "precision", "assembly",
-    "denoiser", "footprint", "sequence_denoiser", "error_map", "restoration",
+    "denoiser", "footprint", "sequence_denoiser", "error_map", "restoration", "brightness",
 )  # fmt: skip
 
 Result = dict[str, Any]

@@ -23,8 +23,8 @@ REACH = max(WINDOWS) // 2
 PACKAGE = Path(kpcn_core.__file__).parent
 CODE = (
     "model/*.py", "ops/*.py", "features*.py", "inference.py", "prepared.py", "composite.py",
-    "restoration.py", "structure.py", "half_turn.py", "encoded.py", "denoiser.py",
-    "sequence_denoiser.py", "tiling.py", "region.py", "metrics.py",
+    "brightness.py", "restoration.py", "structure.py", "half_turn.py", "encoded.py",
+    "denoiser.py", "sequence_denoiser.py", "tiling.py", "region.py", "metrics.py",
 )  # fmt: skip
 
 

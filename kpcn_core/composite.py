@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from kpcn_core import features, restoration, structure
+from kpcn_core.brightness import gains
 from kpcn_core.errors import MissingAov, UnknownName
 from kpcn_core.frame import Frame
 from kpcn_core.ops import compiler, fusion
@@ -52,7 +53,6 @@ def output(
     settings: Settings,
     filtered: Mapping[str, Tensor],
     frames: int = 1,
-    light: dict[str, restoration.Light] | None = None,
 ) -> Frame:
     """The frame with everything that was filtered, recomposed.
 
@@ -61,11 +61,10 @@ def output(
         settings: what is asked for.
         filtered: component to its filtered image, with what was filtered like it.
         frames: of the window.
-        light: see `restoration.gains`.
     """
     frame, gain = prepared.frame, prepared.gain
     filtered = _textured(prepared, filtered, frames)
-    factors = restoration.gains(prepared, filtered, light)
+    factors = gains(prepared, filtered)
     color = composed(prepared.components(filtered), factors, gain)
     share = restoration.detail(prepared, color)
     made = {"color": kept(color, prepared.aovs["color"], share)}

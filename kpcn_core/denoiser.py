@@ -239,7 +239,7 @@ class Denoiser:
             upside_down = None if slope is None else turned(slope)
             again = self._centre(encoded.turned, settings, upside_down, second, twice)
             filtered = averaged(filtered, again)
-        return output(prepared, settings, filtered, len(encoded.frames), encoded.light)
+        return output(prepared, settings, filtered, len(encoded.frames))
 
     def _centre(
         self,

@@ -4,7 +4,7 @@ A window's features, put together, and what its other frames add to the centre d
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from torch import Tensor
@@ -16,7 +16,6 @@ from kpcn_core.model.reconstruction import Image, Shares
 from kpcn_core.model.temporal import Context
 from kpcn_core.prepared import Prepared
 from kpcn_core.region import Region, origin, reached, whole
-from kpcn_core.restoration import Light
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,6 @@ class Encoded:
         motion: from it to each frame, pixels [1,2,H,W].
         gathered: kept where one tile is the whole frame.
         turned: the same window upside down, for high quality.
-        light: of the centre's noisy components, once it was filtered.
     """
 
     frames: Sequence[EncodedFrame]
@@ -66,7 +64,6 @@ class Encoded:
     motion: list[Tensor]
     gathered: Gathered | None = None
     turned: "Encoded | None" = None
-    light: dict[str, Light] = field(default_factory=dict)
 
 
 def gathered(network: Network, encoded: Encoded, region: Region) -> Gathered:

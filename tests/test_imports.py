@@ -53,6 +53,7 @@ LAYERS = (
         "region",
         "prepared",
         "encoded",
+        "brightness",
         "restoration",
         "structure",
         "inference",

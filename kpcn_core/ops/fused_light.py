@@ -1,7 +1,7 @@
 """Light of whole images, and what to multiply them by to keep it, on a GPU (Triton).
 
-Twins of `restoration.light_of` and `restoration.light_gain`. Sums are of blocks first, in float64,
-so that they are the same at every call.
+Twin of `brightness.gain`. Sums are of blocks first, in float64, so that they are the same at every
+call.
 """
 
 from typing import NamedTuple
@@ -18,58 +18,53 @@ LANES = 1024  # sums of blocks that are added at once
 
 
 class Rule(NamedTuple):
-    """When a loss of light is more than chance, and what is given back of it.
+    """What is given back of lost light.
 
     Attributes:
-        certain: times the variance that the squared loss must exceed.
         most: the largest factor.
         tiny: what nothing is divided by less than.
     """
 
-    certain: float
     most: float
     tiny: float
 
 
 def block_sums(
-    noisy: tuple[Tensor, Tensor] | None,
-    denoised: Tensor,
+    noisy: Tensor,
+    valid: Tensor,
+    clean: Tensor,
     albedos: tuple[Tensor, Tensor] | None,
-    epsilon: float,
+    counting: tuple[float, float, float],
 ) -> Tensor:
     """Light kept, light lost and the variance of the latter of each block, float64 [N,3].
 
     Args:
-        noisy: an image [1,3,H,W] and the variance of its pixels, or None for light kept alone.
-        denoised: what is not finite counts nothing [1,3,H,W].
-        albedos: what the noisy pixels are multiplied by, and the denoised ones.
-        epsilon: of `features.demodulator`.
+        noisy: see `brightness.gain`, like the next three.
+        valid: likewise.
+        clean: likewise.
+        albedos: likewise.
+        counting: epsilon of `features.demodulator`, the times its brightness that a pixel can
+            lose, and what is added to that.
     """
-    height, width = denoised.shape[-2:]
+    height, width = clean.shape[-2:]
     programs = triton.cdiv(width, TILE[1]), triton.cdiv(height, TILE[0])
-    found = denoised.new_empty((programs[0] * programs[1], 3), dtype=torch.float64)
-    mean, variance = (None, None) if noisy is None else map(fusion.strided, noisy)
+    found = clean.new_empty((programs[0] * programs[1], 3), dtype=torch.float64)
     before, after = (None, None) if albedos is None else map(fusion.strided, albedos)
     fusion.launch(
         sums_kernel, programs, found,
-        mean, fusion.strided(denoised), variance, before, after,
-        found, height, width, epsilon, ROWS=TILE[0], COLUMNS=TILE[1],
+        *map(fusion.strided, (noisy, valid, clean)), before, after,
+        found, height, width, *counting, ROWS=TILE[0], COLUMNS=TILE[1],
     )  # fmt: skip
     return found
 
 
-def gain(sums: Tensor, known: tuple[Tensor, Tensor] | None, rule: Rule) -> tuple[Tensor, Tensor]:
-    """The factor that keeps the light [1,1,1,1], float32, and the noisy light with its variance.
+def gain(sums: Tensor, rule: Rule) -> Tensor:
+    """The factor that keeps the light [1,1,1,1], float32.
 
     Args:
         sums: of `block_sums`.
-        known: the noisy light and its variance, float64, where a first call has found them.
         rule: see there.
     """
     factor = torch.empty((1, 1, 1, 1), device=sums.device)
-    light = sums.new_empty(2)
-    noisy, squares = (None, None) if known is None else known
-    fusion.launch(
-        gain_kernel, (1,), sums, sums, len(sums), noisy, squares, factor, light, *rule, LANES=LANES
-    )
-    return factor, light
+    fusion.launch(gain_kernel, (1,), sums, sums, len(sums), factor, *rule, LANES=LANES)
+    return factor
