@@ -22,7 +22,7 @@ from kpcn_core.prepared import Prepared
 MOST_GAIN = 1.25
 # What a pixel loses counts up to so many times its brightness and a little: the light of fireflies
 # is not given to the whole frame.
-MOST_LOSS, DARK = 10.0, 0.1
+MOST_LOSS, DARK = 20.0, 0.1
 TINY = 1e-12
 
 Albedos = tuple[Tensor, Tensor]
@@ -93,7 +93,7 @@ def light_of(noisy: Tensor, valid: Tensor, clean: Tensor, albedos: Albedos | Non
     light = (clean * now).sum(dim=1, keepdim=True)
     left = (noisy * was).sum(dim=1, keepdim=True) - light
     known = (valid > 0) & left.isfinite()
-    lost = left.minimum(MOST_LOSS * (light + 3 * DARK))
+    lost = left.minimum(MOST_LOSS * (light.clamp(min=0) + 3 * DARK))
     terms = (torch.where(known, term, 0.0).double() for term in (light, lost))
     kept, taken = terms
     return Light(kept.sum(), taken.sum(), taken.square().sum())

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from kpcn_core.allocation import reuse_memory
 from kpcn_core.cli.adaptive_options import PixelSize
 from kpcn_core.errors import KpcnError
 
@@ -103,6 +104,7 @@ def main() -> None:
       kpcn-train fit data run --max-time 90m
       kpcn-train release run compact.safetensors
     """
+    reuse_memory()
 
 
 @main.command()

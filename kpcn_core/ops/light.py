@@ -76,7 +76,7 @@ def light_sums(
         for i in range(width):
             number = (unknown[i] == 0) & ((bits[i] & EXPONENT) != EXPONENT)
             known = (there[i] > ZERO) & number
-            loss = np.float64(min(left[i], largest * (light[i] + floor)) if known else ZERO)
+            loss = np.float64(min(left[i], largest * (max(light[i], ZERO) + floor)) if known else ZERO)
             kept[i] += np.float64(light[i] if known else ZERO)
             lost[i] += loss
             squared[i] += loss * loss
