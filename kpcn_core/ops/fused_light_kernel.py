@@ -41,7 +41,8 @@ def sums_kernel(
         light += bright
         left += mean - bright
     known = there & (read(valid, 0, row, column, there) > 0) & is_finite(left)
-    lost = tl.where(known, tl.minimum(left, most * (tl.maximum(light, 0.0) + dark)), 0.0).to(tl.float64)
+    largest = most * (tl.maximum(light, 0.0) + dark)
+    lost = tl.where(known, tl.minimum(left, largest), 0.0).to(tl.float64)
     at = sums + 3 * (tl.program_id(1) * tl.num_programs(0) + tl.program_id(0))
     tl.store(at, tl.sum(tl.where(known, light, 0.0).to(tl.float64)))
     tl.store(at + 1, tl.sum(lost))

@@ -48,7 +48,7 @@ def light_sums(
         sums: the result of each column [3,w].
     """
     width = sums.shape[1]
-    black, largest, floor = np.float32(epsilon), np.float32(most), np.float32(dark)
+    black, times, floor = np.float32(epsilon), np.float32(most), np.float32(dark)
     kept, lost, squared = sums[0], sums[1], sums[2]
     kept[:] = lost[:] = squared[:] = np.float64(0.0)
     light, left = np.empty(width, np.float32), np.empty(width, np.float32)
@@ -76,7 +76,8 @@ def light_sums(
         for i in range(width):
             number = (unknown[i] == 0) & ((bits[i] & EXPONENT) != EXPONENT)
             known = (there[i] > ZERO) & number
-            loss = np.float64(min(left[i], largest * (max(light[i], ZERO) + floor)) if known else ZERO)
+            largest = times * (max(light[i], ZERO) + floor)
+            loss = np.float64(min(left[i], largest) if known else ZERO)
             kept[i] += np.float64(light[i] if known else ZERO)
             lost[i] += loss
             squared[i] += loss * loss
