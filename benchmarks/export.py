@@ -124,7 +124,8 @@ def onnx_of(folder: Path, size: tuple[int, int]) -> Exported:
 def frames(times: int) -> dict[str, Frame]:
     """The frame whole, cut to an odd size, and side by side.
 
-    Without its sample counts: what restoration does with them is not exported. Nor is structure.
+    Without its sample counts: what restoration does with them is not exported. Nor are light and
+    structure.
     """
     read = exr.read(EXAMPLES / f"noisy.{CENTRE:04d}.exr")
     aovs = {name: image for name, image in read.aovs.items() if name != "sample_count"}
@@ -193,7 +194,10 @@ def measure(times: int) -> dict[str, Any]:
             files = [*scripted, onnx_of(Path(folder), frame.size)]
             sizes |= {one.name: one.bytes for one in files}
             for one in files:
-                with patch("kpcn_core.structure.factor", lambda *_: None):
+                with (
+                    patch("kpcn_core.composite.gains", lambda *_: {}),
+                    patch("kpcn_core.structure.factor", lambda *_: None),
+                ):
                     rows = list(differences(one, frame, denoiser))
                 parity += [{"size": size, "file": one.name, **row} for row in rows]
             fast.append({"size": size, **speed(files, frame, denoiser)})

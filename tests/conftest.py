@@ -26,5 +26,6 @@ torch.backends.cudnn.allow_tf32 = False
 
 @pytest.fixture
 def kernels_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No structure is given back after the kernels: what exports have, and nothing else."""
+    """Neither light nor structure is given back after the kernels: what exports have."""
+    monkeypatch.setattr("kpcn_core.composite.gains", lambda *_: {})
     monkeypatch.setattr("kpcn_core.structure.factor", lambda *_: None)

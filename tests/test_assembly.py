@@ -137,6 +137,7 @@ def test_brightness_goes_through_also_where_frames_differ_in_it(trunk: str) -> N
     assert flicker["diffuse"].mean() > 1.05 * plain["diffuse"].mean()
 
 
+@pytest.mark.usefixtures("kernels_alone")
 @pytest.mark.parametrize("trunk", TRUNKS)
 def test_away_from_borders_it_does_not_matter_where_something_is(trunk: str) -> None:
     denoiser = denoiser_of(trunk)
@@ -216,6 +217,7 @@ def test_a_number_is_a_layer_of_that_number(trunk: str, fold: int, where: str) -
     assert_same(painted, number, rtol=summed(denoiser, where, 1e-6))
 
 
+@pytest.mark.usefixtures("kernels_alone")
 @pytest.mark.parametrize(
     ("trunk", "where"), [(RESIDUAL, FEATURES), (UNET, FEATURES), (UNET, KERNELS)]
 )
