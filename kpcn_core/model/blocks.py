@@ -22,14 +22,15 @@ from kpcn_core.model.reconstruction import Image, Shares
 from kpcn_core.model.specialization import is_one_number
 from kpcn_core.model.temporal import Context
 from kpcn_core.ops import compiler
+from kpcn_core.ops.memory import room
 from kpcn_core.ops.reposition import Share, targets
-from kpcn_core.ops.workers import each, in_rows
+from kpcn_core.ops.workers import in_rows, in_strips
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int32]
 
-# Rows that a thread does at a time, even.
-HEIGHT = 16
+HEIGHT = 16  # rows that a thread does at a time
+PAIR = 2  # rows that compiled functions do at a time
 NOTHING = np.empty((0, 0), np.float32)
 NO_BIAS = np.empty(0, np.float32)
 NO_IMAGE = np.empty((0, 0, 0), np.float32)
@@ -223,7 +224,7 @@ def _framed(planes: int, height: int, width: int, margin: int) -> Tensor:
 
     shape = planes, height + 2 * margin, width + 2 * margin
     size = math.prod(shape)
-    memory = torch.empty(size + 2 * LANES)
+    memory = room(size + 2 * LANES)
     memory[size:] = 0.0
     image = memory[:size].view(shape)
     for side in (image, image.mT):
@@ -328,10 +329,10 @@ def _gather(
         *(network.config.neighbours, target, begun),
     )
 
-    def rows(first: int) -> None:
-        gather_rows(*operands, first, min(first + HEIGHT, height), sums, peaks)
+    def rows(first: int, last: int) -> None:
+        gather_rows(*operands, first, last, sums, peaks)
 
-    each(rows, [(first,) for first in range(0, height, HEIGHT)])
+    in_strips(rows, height, HEIGHT, PAIR)
 
 
 def _shares(planes: Mapping[str, int], sums: Floats, peaks: Floats) -> dict[str, Share]:
@@ -371,20 +372,19 @@ def _scale(
     sizes = np.array([network.config.kernels[name] for name in names], np.int32)
     others = _stacked(around, scale, names, int(starts[-1]))
     height, width = (length - 2 * images.margin for length in level.shape[1:])
-    out = torch.empty(int(starts[-1]), height, width).numpy()
+    out = room(int(starts[-1]), height, width).numpy()
 
     unfolded, known = kept
     fold = 2 if len(predictor.unfold) else 1
 
-    def rows(first: int) -> None:
-        last = min(first + HEIGHT, height)
+    def rows(first: int, last: int) -> None:
         read = predictor.features[first // fold :] if refine is None else refine.rows(first, last)
         reconstruct_rows(
             *(read, *predictor[1:], unfolded[first // 2 :], known, level, images.margin),
             *(starts, sizes, *others, coarser, first, last, out),
         )
 
-    each(rows, [(first,) for first in range(0, height, HEIGHT)])
+    in_strips(rows, height, HEIGHT, PAIR)
     return out
 
 

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from kpcn_core.model.encoding import HEIGHT, pixels_of, residual
 from kpcn_core.model.temporal import Context, TemporalFeatures
+from kpcn_core.ops.memory import channels_last
 from kpcn_core.ops.pyramid import down_motion
 from kpcn_core.ops.registers import in_panels
 from kpcn_core.ops.warp import positions
-from kpcn_core.ops.workers import each
+from kpcn_core.ops.workers import in_strips
 
 Floats = NDArray[np.float32]
 Origin = tuple[int, int]
@@ -58,18 +59,17 @@ def _link(
     from kpcn_core.ops.combined import combine_rows
 
     height, width, channels = asked.shape
-    link = torch.empty((1, channels, height, width), memory_format=torch.channels_last)
+    link = channels_last(channels, height, width)
     found, image = pixels_of(link), pixels_of(there)
     row, column, below, right, inside = positions(motion, image.shape[0], image.shape[1], origin)
     whole = [one[0].int().numpy() for one in (row, column)]
     parts = [one[0].float().contiguous().numpy() for one in (below, right, inside)]
     operands = (asked, image, *whole, *parts, *layers)
 
-    def rows(first: int) -> None:
-        last = min(first + HEIGHT, height)
+    def rows(first: int, last: int) -> None:
         combine_rows(*operands, first, last, gathered, found)  # type: ignore[call-arg, arg-type]
 
-    each(rows, [(first,) for first in range(0, height, HEIGHT)])
+    in_strips(rows, height, HEIGHT)
     return link
 
 

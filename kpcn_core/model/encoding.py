@@ -20,11 +20,13 @@ from kpcn_core.model.network import Network
 from kpcn_core.model.residual import ResidualBlock
 from kpcn_core.model.unet import UNet
 from kpcn_core.ops import compiler
-from kpcn_core.ops.workers import each
+from kpcn_core.ops.memory import channels_last
+from kpcn_core.ops.workers import each, in_strips
 
 Floats = NDArray[np.float32]
 
-HEIGHT = 16  # rows that a thread does at a time, a multiple of 4
+HEIGHT = 16  # rows that a thread does at a time
+SIDE = 4  # of the squares that `winograd.convolve_rows` makes
 FEW = 4  # of cells with all of their planes, which stay in the second cache
 WIDTHS = 16  # what numbers of channels must be multiples of
 NOTHING = np.empty((0, 0, 0), np.float32)
@@ -65,7 +67,7 @@ def planes(
     aligned = (-(-length // config.alignment) * config.alignment for length in size)
     height, width = (length // config.fold for length in aligned)
     depth = sum(PLANES[name] for name in names) * config.fold**2
-    out = torch.empty((1, depth, height, width), memory_format=torch.channels_last)
+    out = channels_last(depth, height, width)
     cells = pixels_of(out)
     starts = [0, *accumulate(PLANES[name] for name in names)]
     seen = [
@@ -143,11 +145,23 @@ def trunk(network: Network, features: Tensor) -> list[Tensor]:
         skips.append(convolved(_conv(down), smaller, relu_before=True))
     found = [residual(module.bottom, skips.pop())]
     for widen, up in zip(reversed(module.widen), reversed(module.up), strict=True):
-        layer = _conv(widen)
-        larger = _at_each(functional.relu(found[-1]), layer.weight, layer.bias)
+        larger = widened(_conv(widen), found[-1])
         found.append(convolved(_conv(up), skips.pop(), larger, relu_before=True))
     found.append(residual(module.refine, found.pop()))
     return found[::-1]
+
+
+def widened(layer: nn.Conv2d, image: Tensor) -> Tensor:
+    """A 1x1 layer after a ReLU; some rows at a time, so that what it reads is in the cache."""
+    height, width = image.shape[-2:]
+    out = channels_last(layer.out_channels, height, width)
+
+    def rows(first: int, last: int) -> None:
+        seen = functional.relu(image[..., first:last, :])
+        out[..., first:last, :] = _at_each(seen, layer.weight, layer.bias)
+
+    in_strips(rows, height, HEIGHT)
+    return out
 
 
 def halved(layer: nn.Conv2d, image: Tensor) -> Tensor:
@@ -156,10 +170,9 @@ def halved(layer: nn.Conv2d, image: Tensor) -> Tensor:
     Some rows at a time, each by one thread: torch's own sums depend on the number of threads.
     """
     height, width = (-(-length // 2) for length in image.shape[-2:])
-    out = torch.empty((1, layer.out_channels, height, width), memory_format=torch.channels_last)
+    out = channels_last(layer.out_channels, height, width)
 
-    def rows(first: int) -> None:
-        last = min(first + HEIGHT, height)
+    def rows(first: int, last: int) -> None:
         above, below = int(first == 0), max(2 * last - image.shape[-2], 0)
         seen = functional.relu(image[..., max(2 * first - 1, 0) : 2 * last, :])
         if above or below:
@@ -167,7 +180,7 @@ def halved(layer: nn.Conv2d, image: Tensor) -> Tensor:
         found = functional.conv2d(seen, layer.weight, layer.bias, stride=2, padding=(0, 1))
         out[..., first:last, :] = found
 
-    each(rows, [(first,) for first in range(0, height, HEIGHT)])
+    in_strips(rows, height, HEIGHT)
     return out
 
 
@@ -205,7 +218,7 @@ def convolved(
 
     height, width = image.shape[-2:]
     # A batch of one, channels last.
-    out = torch.empty((1, layer.out_channels, height, width), memory_format=torch.channels_last)
+    out = channels_last(layer.out_channels, height, width)
     assert layer.bias is not None
     operands = (
         pixels_of(_wide(image)),
@@ -218,10 +231,10 @@ def convolved(
     )
     made = pixels_of(out)
 
-    def rows(first: int) -> None:
-        convolve_rows(*operands, first, min(first + HEIGHT, height), made)
+    def rows(first: int, last: int) -> None:
+        convolve_rows(*operands, first, last, made)
 
-    each(rows, [(first,) for first in range(0, height, HEIGHT)])
+    in_strips(rows, height, HEIGHT, SIDE)
     return out
 
 

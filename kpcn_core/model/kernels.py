@@ -1,10 +1,14 @@
 """Kernel predictor (paper §3.1): features -> kernels of every pixel, before softmax."""
 
+import math
 from typing import NamedTuple, Optional
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+# Of the kernels that training starts from: deviation in pixels, and the logit of what is far away.
+NARROW, LOWEST = 1.5, -12.0
 
 Maybe = Optional[Tensor]  # noqa: UP045 (what exports compile: `export.single_frame`)
 
@@ -37,6 +41,19 @@ class KernelPredictor(nn.Module):
         if self.refine is not None:
             nn.init.zeros_(self.refine.weight)
             nn.init.zeros_(self.refine.bias)  # type: ignore[arg-type]
+
+    @torch.no_grad()
+    def start_narrow(self) -> None:
+        """Kernels start as a Gaussian instead of a box, for predictors of one large kernel.
+
+        A box of 21x21 is so much worse than no filter at all that training begins with steps to
+        the latter, where the softmax has no gradient any more (quality log, "The paper's network").
+        """
+        side = math.isqrt(self.logits.out_features)
+        steps = torch.arange(side) - side // 2
+        distances = steps[:, None] ** 2 + steps**2
+        logits = (-distances / (2 * NARROW**2)).clamp(min=LOWEST)
+        self.logits.bias.copy_(logits.flatten())
 
     @staticmethod
     def width(channels: int, fold: int) -> int:

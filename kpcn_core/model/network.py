@@ -412,8 +412,12 @@ class Network(nn.Module):
             self.alpha.start_at_half()
         if isinstance(self.trunk, UNet):
             self.trunk.refine.start_as_identity()
-        if not self.apart:
             self._start_sharp()
+            return
+        self.trunk.start_as_identity()
+        for predictor in self.centre:
+            assert isinstance(predictor, KernelPredictor)
+            predictor.start_narrow()
 
     @torch.no_grad()
     def _start_sharp(self) -> None:

@@ -52,11 +52,7 @@ def unfold_piece(
     makes of them [4*C',COLUMNS].
     """
     for start in range(0, count, COLUMNS):
-        for i in range(COLUMNS):
-            # Beyond the last one, any numbers will do.
-            cell = cells[first + min(start + i, count - 1)]
-            for k in range(len(cell)):
-                turned[k, i] = cell[k]
+        _turn_cells(cells, first + start, count - start, turned)
         multiply(unfold, turned, folded, 0)
         for channel in range(len(unfold) // 4):
             for below in range(2):
@@ -68,6 +64,20 @@ def unfold_piece(
                     odd = _rectified(load(folded, (index + 1, LANES * right)) + odd_bias)
                     store(full, (place + right, channel, 0), zipped(even, odd))
                     store(full, (place + right, channel, LANES), zipped_on(even, odd))
+
+
+@part
+def _turn_cells(cells: Floats, first: int, count: int, turned: Floats) -> None:
+    """Some cells [w,C] as columns [C,COLUMNS]; beyond the last one, any numbers will do."""
+    channels = cells.shape[1]
+    for i in range(0, min(COLUMNS, count), LANES):
+        if i + LANES <= count and channels % LANES == 0:
+            for k in range(0, channels, LANES):
+                turn(cells, (first + i, k), turned, (k, i), None)
+            continue
+        for at in range(i, min(i + LANES, count)):
+            for k in range(channels):
+                turned[k, at] = cells[first + at, k]
 
 
 @part
@@ -199,6 +209,9 @@ def _sum(
     weights: Floats,
     sums: Floats,
 ) -> None:
+    if len(sums) == 4:  # as nearly everywhere
+        _sum_four(image, size, y, x, start, count, weights, sums)
+        return
     for i in range(0, count, LANES):
         for channel in range(len(sums)):
             total = everywhere(ZERO)
@@ -207,6 +220,35 @@ def _sum(
                     weight = load(weights, (size * down + right, start + i))
                     total = total + weight * load(image, (channel, y + down, x + right + i))
             store(sums, (channel, start + i), total)
+
+
+@part
+def _sum_four(
+    image: Floats,
+    size: int,
+    y: int,
+    x: int,
+    start: int,
+    count: int,
+    weights: Floats,
+    sums: Floats,
+) -> None:
+    """The same of three channels and a mask, for which each weight is read once."""
+    for i in range(0, count, LANES):
+        red, green, blue = everywhere(ZERO), everywhere(ZERO), everywhere(ZERO)
+        mask = everywhere(ZERO)
+        for down in range(size):
+            for right in range(size):
+                weight = load(weights, (size * down + right, start + i))
+                row, column = y + down, x + right + i
+                red = red + weight * load(image, (0, row, column))
+                green = green + weight * load(image, (1, row, column))
+                blue = blue + weight * load(image, (2, row, column))
+                mask = mask + weight * load(image, (3, row, column))
+        store(sums, (0, start + i), red)
+        store(sums, (1, start + i), green)
+        store(sums, (2, start + i), blue)
+        store(sums, (3, start + i), mask)
 
 
 @part

@@ -49,7 +49,7 @@ def turn(
 ) -> tuple[Any, Any]:
     """Copy LANES rows of LANES numbers, as columns; rows follow one another along the last but one.
 
-    What is below the least number becomes that.
+    What is below the least number becomes that; None is none.
     """
 
     def generate(context: Any, builder: Any, kinds: Any, arguments: Any) -> Any:
@@ -65,17 +65,19 @@ def turn(
             ]
 
         block = [builder.load(row, align=4) for row in rows(0)]
-        above = [builder.fcmp_ordered(">", row, arguments[4]) for row in block]
-        block = [
-            builder.select(one, row, arguments[4]) for one, row in zip(above, block, strict=True)
-        ]
+        if least != types.none:
+            above = [builder.fcmp_ordered(">", row, arguments[4]) for row in block]
+            block = [
+                builder.select(one, row, arguments[4])
+                for one, row in zip(above, block, strict=True)
+            ]
         for distance in _halved(LANES):
             block = _exchanged(builder, block, distance)
         for row, found in zip(rows(2), block, strict=True):
             builder.store(found, row, align=4)
         return context.get_dummy_value()
 
-    return types.void(source, index, target, place, register), generate
+    return types.void(source, index, target, place, least), generate
 
 
 def _halved(number: int) -> list[int]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from multiprocessing.util import register_after_fork
+from queue import SimpleQueue
 from threading import Barrier
 from typing import TypeVarTuple
 
@@ -12,6 +13,7 @@ import torch
 Part = TypeVarTuple("Part")
 
 ROWS = 32  # that a thread does at a time
+PARTS = 16  # of a small image: of fewer, the last ones would be waited for
 
 
 def each(work: Callable[[*Part], None], parts: Sequence[tuple[*Part]]) -> None:
@@ -26,12 +28,17 @@ def each(work: Callable[[*Part], None], parts: Sequence[tuple[*Part]]) -> None:
             work(*one)
         return
 
-    @torch.inference_mode()
-    def run(share: slice) -> None:
-        for one in parts[share]:
-            work(*one)
+    left = SimpleQueue[slice | None]()
+    for share in (*shares(len(parts), threads), *[None] * threads):
+        left.put(share)
 
-    list(_pool(threads).map(run, shares(len(parts), threads)))
+    @torch.inference_mode()
+    def run(_: int) -> None:
+        for share in iter(left.get, None):
+            for one in parts[share]:
+                work(*one)
+
+    list(_pool(threads).map(run, range(threads)))
 
 
 def shares(count: int, threads: int) -> Iterator[slice]:
@@ -48,8 +55,24 @@ def shares(count: int, threads: int) -> Iterator[slice]:
 
 
 def in_rows(work: Callable[[int, int], None], height: int) -> None:
-    """Do work for all rows of an image; given are the first of some, and the one after them."""
+    """Do work for all rows of an image; given are the first of ROWS, and the one after them."""
     each(work, [(first, min(first + ROWS, height)) for first in range(0, height, ROWS)])
+
+
+def in_strips(work: Callable[[int, int], None], height: int, most: int, multiple: int = 1) -> None:
+    """The same a few rows at a time, as many with any number of threads.
+
+    What libraries make of a strip may depend on its height.
+
+    Args:
+        work: what is done.
+        height: of the image.
+        most: rows at a time; of small images fewer.
+        multiple: the first of them is always one of it.
+    """
+    few = height // PARTS // multiple * multiple
+    step = max(min(few, most), multiple)
+    each(work, [(first, min(first + step, height)) for first in range(0, height, step)])
 
 
 @cache
