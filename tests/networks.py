@@ -82,8 +82,8 @@ def random_network(
     torch.manual_seed(seed)
     config = small_config(trunk, fold, kernels, asymmetry, pixels)
     network = Network(replace(config, encoders=encoders or config.encoders))
-    refine = network.trunk.refine if isinstance(network.trunk, UNetTrunk) else None
-    later = (network.temporal, network.specialization, network.alpha, refine)
+    blocks = network.trunk.refine if isinstance(network.trunk, UNetTrunk) else network.trunk
+    later = (network.temporal, network.specialization, network.alpha, blocks)
     for value in chain.from_iterable(part.parameters() for part in later if part is not None):
         torch.nn.init.normal_(value, std=0.2 * (8 / config.channels[0]) ** 0.5)
     for module in network.modules():
